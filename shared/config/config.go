@@ -1,0 +1,195 @@
+// Package config holds the settings and the layers they come from. The first
+// layer that has a name wins: environment, flags, files, database, files that the
+// database overrides, built-in defaults. Every value is read at each use, so that
+// a change in the database is in force on every server as soon as it is known
+// there.
+package config
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// The layers, by falling priority, under the names that clients see.
+const (
+	Environment = "Environment Variables"
+	Flags       = "Java system properties"
+	LocalFile   = "cattle-local.properties"
+	File        = "cattle.properties"
+	Database    = "Database"
+	Override    = "cattle-override.properties"
+	Global      = "cattle-global.properties"
+	Defaults    = "Code Packaged Defaults"
+)
+
+var order = []string{Environment, Flags, LocalFile, File, Database, Override, Global, Defaults}
+
+// Settings answers what is in force. It is safe for concurrent use.
+type Settings struct {
+	layers atomic.Pointer[map[string]map[string]string]
+}
+
+// Value is one setting as it stands.
+type Value struct {
+	Name, Value, Source string
+}
+
+// Load reads every layer but the database. Home is the folder whose
+// etc/cattle/*.properties are read; defaults is the last layer.
+func Load(environ []string, flags map[string]string, home string, defaults map[string]string) (*Settings, error) {
+	layers := map[string]map[string]string{Environment: fromEnvironment(environ), Flags: flags, Defaults: defaults}
+	for _, name := range []string{LocalFile, File, Override, Global} {
+		m, err := readFile(filepath.Join(home, "etc", "cattle", name))
+		if err != nil {
+			return nil, err
+		}
+		layers[name] = m
+	}
+	s := &Settings{}
+	s.layers.Store(&layers)
+	return s, nil
+}
+
+// fromEnvironment takes the variables that begin with CATTLE_: CATTLE_A_B sets a.b.
+func fromEnvironment(environ []string) map[string]string {
+	m := map[string]string{}
+	for _, pair := range environ {
+		name, value, _ := strings.Cut(pair, "=")
+		rest, ok := strings.CutPrefix(name, "CATTLE_")
+		if ok && rest != "" && value != "" {
+			m[strings.ToLower(strings.ReplaceAll(rest, "_", "."))] = value
+		}
+	}
+	return m
+}
+
+func readFile(name string) (map[string]string, error) {
+	f, err := os.Open(name)
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read settings: %w", err)
+	}
+	defer f.Close()
+	m := map[string]string{}
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' || line[0] == '!' {
+			continue
+		}
+		name, value, ok := strings.Cut(line, "=")
+		if !ok {
+			return nil, fmt.Errorf("cannot read settings: %s has a line without =: %q", f.Name(), line)
+		}
+		m[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	return m, lines.Err()
+}
+
+// SetDatabase replaces the layer of the database.
+func (s *Settings) SetDatabase(values map[string]string) {
+	for {
+		old := s.layers.Load()
+		layers := map[string]map[string]string{}
+		for k, v := range *old {
+			layers[k] = v
+		}
+		layers[Database] = values
+		if s.layers.CompareAndSwap(old, &layers) {
+			return
+		}
+	}
+}
+
+// Lookup returns a setting with its source; ok is false if no layer has it.
+func (s *Settings) Lookup(name string) (v Value, ok bool) {
+	return s.lookup(name, 0)
+}
+
+func (s *Settings) lookup(name string, depth int) (Value, bool) {
+	layers := *s.layers.Load()
+	for _, layer := range order {
+		if text, ok := layers[layer][name]; ok {
+			return Value{name, s.interpolate(text, depth), layer}, true
+		}
+	}
+	return Value{Name: name}, false
+}
+
+// interpolate puts other settings in place of ${name}.
+func (s *Settings) interpolate(text string, depth int) string {
+	if depth > 8 || !strings.Contains(text, "${") {
+		return text
+	}
+	return os.Expand(text, func(name string) string {
+		v, _ := s.lookup(name, depth+1)
+		return v.Value
+	})
+}
+
+// Get returns the value in force, "" if there is none.
+func (s *Settings) Get(name string) string { v, _ := s.Lookup(name); return v.Value }
+
+// Int returns a whole number, 0 if there is none.
+func (s *Settings) Int(name string) int64 {
+	n, _ := strconv.ParseInt(strings.TrimSpace(s.Get(name)), 10, 64)
+	return n
+}
+
+// Bool returns a truth value, false if there is none.
+func (s *Settings) Bool(name string) bool {
+	return strings.EqualFold(strings.TrimSpace(s.Get(name)), "true")
+}
+
+// Millis returns a duration given in milliseconds.
+func (s *Settings) Millis(name string) time.Duration {
+	return time.Duration(s.Int(name)) * time.Millisecond
+}
+
+// Seconds returns a duration given in seconds, fractions allowed.
+func (s *Settings) Seconds(name string) time.Duration {
+	f, _ := strconv.ParseFloat(strings.TrimSpace(s.Get(name)), 64)
+	return time.Duration(f * float64(time.Second))
+}
+
+// List returns the parts of a value separated by commas.
+func (s *Settings) List(name string) []string {
+	var out []string
+	for _, p := range strings.Split(s.Get(name), ",") {
+		if p = strings.TrimSpace(p); p != "" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// All lists every setting whose name begins with a lower-case letter, by name.
+func (s *Settings) All() []Value {
+	names := map[string]bool{}
+	for layer, m := range *s.layers.Load() {
+		if layer == Environment || layer == Flags {
+			continue // a caller may see what overrides a setting, not every variable
+		}
+		for name := range m {
+			names[name] = true
+		}
+	}
+	var out []Value
+	for name := range names {
+		if name != "" && name[0] >= 'a' && name[0] <= 'z' {
+			v, _ := s.Lookup(name)
+			out = append(out, v)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out
+}

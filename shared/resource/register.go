@@ -1,0 +1,39 @@
+package resource
+
+import (
+	"github.com/cattleio/cattle/shared/schema"
+)
+
+// register is the request of one host to join.
+var register = Kind{
+	Type: &schema.Type{
+		Name: "register", Plural: "register", Parent: genericObject.Type,
+		CollectionMethods: list, ResourceMethods: change,
+		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r", schema.Register: "crd"},
+		Overrides: map[string]schema.Access{
+			"accountId":             {schema.Register: "-"},
+			"created":               {schema.Register: "r"},
+			"data":                  {schema.Register: "-"},
+			"description":           {schema.Register: "cru"},
+			"id":                    {schema.Register: "r"},
+			"key":                   {schema.Admin: "cr", schema.Register: "cr"},
+			"kind":                  {schema.Register: "r"},
+			"name":                  {schema.Register: "cru"},
+			"removeTime":            {schema.Register: "-"},
+			"removed":               {schema.Register: "r"},
+			"state":                 {schema.Register: "r"},
+			"uuid":                  {schema.Register: "r"},
+			"transitioning":         {schema.Register: "r"},
+			"transitioningMessage":  {schema.Register: "r"},
+			"transitioningProgress": {schema.Register: "r"},
+		},
+		Own: []*schema.Field{
+			schema.New("authToken", "string").Stored().Bare("").NeverNull().For(schema.Admin, "r"),
+			schema.New("accessKey", "string").Stored().Bare("").NeverNull().For(schema.Admin, "r").For(schema.Register, "r"),
+			schema.New("secretKey", "string").Stored().Bare("").NeverNull().For(schema.Admin, "r").For(schema.Register, "r"),
+		},
+	},
+	Actions: map[string]Action{
+		"stop": {Input: "instanceStop", Output: "instance"},
+	},
+}

@@ -1,0 +1,364 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/schema"
+)
+
+// Process is one process instance: the durable request to run a definition on one
+// resource, and the schedule of its attempts.
+type Process struct {
+	ID           int64
+	Name         string // as launched; it never changes
+	ResourceType string
+	ResourceID   int64
+	Data         map[string]any
+	Priority     int64
+	Attempts     int64
+	BusyCount    int64
+	RunEpoch     int64
+	WakeSeq      int64
+	WaitAgent    int64 // the agent it waits for, 0 for none
+	Terminated   bool  // the attempt before this one died without a word
+	Parent       int64
+	LastError    string
+}
+
+const processColumns = `id, process_name, resource_type, resource_id, data, priority, attempts, busy_count,
+	run_epoch, wake_seq, coalesce(wait_agent_id, 0), terminated, coalesce(parent_process_id, 0), coalesce(last_error, '')`
+
+func scanProcess(row interface{ Scan(...any) error }) (*Process, error) {
+	p := &Process{}
+	var data sql.NullString
+	err := row.Scan(&p.ID, &p.Name, &p.ResourceType, &p.ResourceID, &data, &p.Priority, &p.Attempts, &p.BusyCount,
+		&p.RunEpoch, &p.WakeSeq, &p.WaitAgent, &p.Terminated, &p.Parent, &p.LastError)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.Data = map[string]any{}
+	if data.String != "" && json.Unmarshal([]byte(data.String), &p.Data) != nil || p.Data == nil {
+		p.Data = map[string]any{}
+	}
+	return p, nil
+}
+
+// Launch asks for a process on a resource.
+type Launch struct {
+	Process  *process.Definition
+	Row      *schema.Row
+	Data     map[string]any
+	Priority int
+	Server   string // id of the server that asks
+	Parent   int64  // id of the process whose logic asks, 0 for none
+	// From is the definition whose done state counts as the resource's state: a
+	// chained process starts from what its predecessor would have ended in.
+	From *process.Definition
+}
+
+// Launched is what came of a Launch.
+type Launched struct {
+	ID     int64
+	Reason process.Reason
+	Bells  []Bell // to be rung after the commit
+}
+
+// Bell says that a worker should look at a process now.
+type Bell struct{ ID, WakeSeq, RunEpoch, Priority int64 }
+
+// ErrCannotStart says that a process has no business in the resource's state.
+var ErrCannotStart = errors.New("the state does not allow it")
+
+// Launch moves the resource to the transitioning state and records the process,
+// in the caller's transaction: both are there or neither is. A new row (without
+// an id) is inserted in that state. If the state does not allow the process,
+// nothing is written and the error wraps ErrCannotStart; if somebody else changes
+// the resource at the same time, it is ErrConflict.
+func (t *Tx) Launch(ctx context.Context, l Launch) (*Launched, error) {
+	def, reason, err := decide(l)
+	if err != nil {
+		return nil, err
+	}
+	fresh := l.Row.ID() == 0
+	if reason == process.Scheduled {
+		Transition(l.Row, def, l.From)
+	}
+	if fresh {
+		err = t.Insert(ctx, l.Row)
+	} else {
+		err = t.Update(ctx, l.Row)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &Launched{Reason: reason}
+	if out.ID, err = t.insertProcess(ctx, l, reason); err != nil {
+		return nil, err
+	}
+	if reason != process.Scheduled {
+		return out, nil
+	}
+	out.Bells = []Bell{{ID: out.ID, Priority: int64(l.Priority)}}
+	if !fresh {
+		others, err := t.wakeOthers(ctx, l.Row, out.ID)
+		if err != nil {
+			return nil, err
+		}
+		out.Bells = append(out.Bells, others...)
+	}
+	return out, nil
+}
+
+// decide says what a launch on the row's present state comes to, and as which
+// definition it goes on.
+func decide(l Launch) (*process.Definition, process.Reason, error) {
+	def := l.Process
+	for {
+		s := l.Row.Str(def.StateField())
+		switch {
+		case def.IsStart(s) || def.IsTransitioning(s) || startsFrom(def, l.From, s):
+			return def, process.Scheduled, nil
+		case def.IsDone(s):
+			return def, process.AlreadyDone, nil
+		}
+		next := resource.All.Process(def.Delegate)
+		if next == nil {
+			return nil, "", fmt.Errorf("cannot run %s on %s %d: it is %s: %w", l.Process.Name, l.Row.Type().Name, l.Row.ID(), s, ErrCannotStart)
+		}
+		def = next
+	}
+}
+
+func startsFrom(def, from *process.Definition, s string) bool {
+	if from == nil {
+		return false
+	}
+	done, ok := from.Done.Get(s)
+	return ok && from.IsTransitioning(s) && def.IsStart(done)
+}
+
+// Transition moves the row in memory to the transitioning state of def and
+// forgets the error of an earlier process. A row that is under way stays.
+func Transition(row *schema.Row, def, from *process.Definition) {
+	field := def.StateField()
+	s := row.Str(field)
+	if from != nil && startsFrom(def, from, s) && !def.IsStart(s) {
+		s, _ = from.Done.Get(s)
+	}
+	if def.IsStart(s) {
+		to, _ := def.Through.Get(s)
+		row.Set(field, to)
+	}
+	if field == "state" {
+		row.ClearField("transitioning")
+		row.ClearField("transitioningMessage")
+		row.ClearField("transitioningProgress")
+	}
+}
+
+func (t *Tx) insertProcess(ctx context.Context, l Launch, reason process.Reason) (int64, error) {
+	data, err := json.Marshal(l.Data)
+	if err != nil || l.Data == nil {
+		data = []byte("{}")
+	}
+	end, result := "null", "null"
+	phase := process.PhaseRequested
+	if reason.Ends() {
+		end, result, phase = t.s.now(), "'"+reason.Result()+"'", process.PhaseDone
+	}
+	var id int64
+	err = t.one(ctx, `insert into process_instance (start_time, end_time, result, due_at, data, priority, process_name,
+		resource_type, resource_id, exit_reason, phase, start_process_server_id, parent_process_id)
+		values (`+t.s.now()+`, `+end+`, `+result+`, `+t.s.now()+`, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning id`,
+		[]any{string(data), int64(l.Priority), l.Process.Name, l.Row.Type().Name, l.Row.Key(), string(reason), phase, l.Server, nullable(l.Parent)}, &id)
+	return id, err
+}
+
+func nullable(id int64) any {
+	if id == 0 {
+		return nil
+	}
+	return id
+}
+
+// wakeOthers makes every other pending process of the resource due now: one that
+// waits or backs off notices at once that the state was moved under it.
+func (t *Tx) wakeOthers(ctx context.Context, row *schema.Row, not int64) ([]Bell, error) {
+	return t.bells(ctx, `update process_instance set wake_seq = wake_seq + 1, due_at = `+t.s.now()+`
+		where resource_type = ? and resource_id = ? and end_time is null and id <> ?
+		returning id, wake_seq, run_epoch, priority`, row.Type().Name, row.Key(), not)
+}
+
+func (t *Tx) bells(ctx context.Context, query string, args ...any) ([]Bell, error) {
+	rows, err := t.query(ctx, query, args...)
+	return readBells(rows, err)
+}
+
+func readBells(rows *sql.Rows, err error) ([]Bell, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Bell
+	for rows.Next() {
+		var b Bell
+		if err := rows.Scan(&b.ID, &b.WakeSeq, &b.RunEpoch, &b.Priority); err != nil {
+			return nil, err
+		}
+		out = append(out, b)
+	}
+	return out, rows.Err()
+}
+
+// Claim gives the process to one run: it raises the epoch, counts the attempt and
+// starts the lease. ErrNotFound says that there is nothing to do now: the process
+// has ended, is not due, or another run has it.
+func (t *Tx) Claim(ctx context.Context, id int64, server string, leaseMillis int64) (*Process, error) {
+	return scanProcess(t.tx.QueryRowContext(ctx, t.s.bind(`update process_instance set run_epoch = run_epoch + 1,
+		terminated = (lease_until is not null), lease_until = `+t.s.now()+` + ?, attempts = attempts + 1,
+		running_process_server_id = ?, exit_reason = null, holding = true, phase = 'STARTED'
+		where id = ? and end_time is null and due_at <= `+t.s.now()+` and (lease_until is null or lease_until < `+t.s.now()+`)
+		returning `+processColumns), t.s.args([]any{leaseMillis, server, id})...))
+}
+
+// Fence makes this transaction one of the run that claimed p, and renews the
+// lease. ErrFenced says that the run has lost its right to write.
+func (t *Tx) Fence(ctx context.Context, p *Process, leaseMillis int64) error {
+	n, err := t.exec(ctx, `update process_instance set lease_until = `+t.s.now()+` + ?
+		where id = ? and run_epoch = ? and end_time is null`, leaseMillis, p.ID, p.RunEpoch)
+	if err == nil && n == 0 {
+		err = ErrFenced
+	}
+	return err
+}
+
+// Pause ends an attempt that is not the last.
+type Pause struct {
+	Reason      process.Reason
+	DelayMillis int64 // until it is due again
+	Holding     bool  // keep the claims on resources: the process waits for a reply
+	WaitAgent   int64
+	GiveBack    bool // the attempt does not count
+	Busy        bool
+	Error       string
+}
+
+// Pause writes the end of an attempt after which the process goes on later. A
+// wake that came meanwhile makes it due now. It answers with the bell to ring, if
+// one is due already.
+func (t *Tx) Pause(ctx context.Context, p *Process, w Pause) (*Bell, error) {
+	data, err := json.Marshal(p.Data)
+	if err != nil {
+		return nil, err
+	}
+	back, busy := 0, 0
+	if w.GiveBack {
+		back = 1
+	}
+	if w.Busy {
+		busy = 1
+	}
+	bells, err := t.bells(ctx, `update process_instance set lease_until = null, running_process_server_id = null,
+		exit_reason = ?, holding = ?, wait_agent_id = ?, attempts = attempts - ?, busy_count = busy_count + ?, data = ?, last_error = ?,
+		due_at = case when wake_seq <> ? then `+t.s.now()+` else `+t.s.now()+` + ? end
+		where id = ? and run_epoch = ? and end_time is null returning id, wake_seq, run_epoch, priority`,
+		nullText(string(w.Reason)), w.Holding, nullable(w.WaitAgent), int64(back), int64(busy), string(data), nullText(clip(w.Error, 1024)),
+		p.WakeSeq, w.DelayMillis, p.ID, p.RunEpoch)
+	if err != nil {
+		return nil, err
+	}
+	if len(bells) == 0 {
+		return nil, ErrFenced
+	}
+	if bells[0].WakeSeq != p.WakeSeq || w.DelayMillis <= 0 {
+		return &bells[0], nil
+	}
+	return nil, nil
+}
+
+func nullText(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}
+
+// Finish ends the process for good.
+func (t *Tx) Finish(ctx context.Context, p *Process, reason process.Reason) error {
+	data, err := json.Marshal(p.Data)
+	if err != nil {
+		return err
+	}
+	n, err := t.exec(ctx, `update process_instance set end_time = `+t.s.now()+`, lease_until = null, holding = false,
+		running_process_server_id = null, wait_agent_id = null, exit_reason = ?, result = ?, phase = 'DONE', data = ?
+		where id = ? and run_epoch = ? and end_time is null`,
+		string(reason), nullText(reason.Result()), string(data), p.ID, p.RunEpoch)
+	if err == nil && n == 0 {
+		err = ErrFenced
+	}
+	return err
+}
+
+// Log keeps the log of one attempt.
+func (t *Tx) Log(ctx context.Context, p *Process, uuid, log string) error {
+	_, err := t.exec(ctx, `insert into process_execution (process_instance_id, uuid, log, created) values (?, ?, ?, `+t.s.now()+`)`, p.ID, uuid, log)
+	return err
+}
+
+// Successors makes the next pending process of the resource due now: the one with
+// the highest priority, of those the oldest, that no run has.
+func (t *Tx) Successors(ctx context.Context, typ, id string, not int64) ([]Bell, error) {
+	return t.bells(ctx, `update process_instance set due_at = `+t.s.now()+`, wake_seq = wake_seq + 1 where id = (
+		select id from process_instance where resource_type = ? and resource_id = ? and end_time is null and id <> ? and lease_until is null
+		order by priority desc, id limit 1) returning id, wake_seq, run_epoch, priority`, typ, id, not)
+}
+
+// Held tells whether the process still holds what it has claimed.
+func (t *Tx) Held(ctx context.Context, id int64) (bool, error) {
+	var n int
+	err := t.one(ctx, `select count(*) from process_instance where id = ? and end_time is null and holding`, []any{id}, &n)
+	return n > 0, err
+}
+
+// Due lists processes that should be running and are not, most urgent first. It
+// reads at most limit rows through an index.
+func (s *Store) Due(ctx context.Context, limit int) ([]Bell, error) {
+	rows, err := s.readers.DB.QueryContext(ctx, s.bind(`select id, wake_seq, run_epoch, priority from process_instance
+		where end_time is null and due_at <= `+s.now()+` and (lease_until is null or lease_until < `+s.now()+`)
+		order by priority desc, due_at, id limit ?`), s.args([]any{int64(limit)})...)
+	return readBells(rows, err)
+}
+
+// WakeAgent makes the processes that wait for an agent due now, at most limit.
+func (s *Store) WakeAgent(ctx context.Context, agent int64, limit int) ([]Bell, error) {
+	var bells []Bell
+	err := s.Write(ctx, "agent up", func(t *Tx) error {
+		var err error
+		bells, err = t.bells(ctx, `update process_instance set due_at = `+s.now()+`, wake_seq = wake_seq + 1 where id in (
+			select id from process_instance where wait_agent_id = ? and end_time is null limit ?)
+			returning id, wake_seq, run_epoch, priority`, agent, int64(limit))
+		return err
+	})
+	return bells, err
+}
+
+// Process reads one process instance, or ErrNotFound.
+func (s *Store) Process(ctx context.Context, id int64) (*Process, error) {
+	return scanProcess(s.db.DB.QueryRowContext(ctx, s.bind(`select `+processColumns+` from process_instance where id = ?`), s.args([]any{id})...))
+}

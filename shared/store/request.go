@@ -1,0 +1,101 @@
+package store
+
+import (
+	"context"
+	"errors"
+)
+
+// Request is a command whose reply a process waits for without holding a slot.
+// A command that is answered at once never becomes one.
+type Request struct {
+	ID        string // id of the event; it stays the same over all sends
+	ProcessID int64
+	StepKey   string // names the call inside the process: it asks once for each
+	AgentID   int64
+	Name      string
+	ReplyTo   string
+	Sends     int64
+	Status    string // pending, replied, failed
+	Reply     []byte // the whole reply event
+}
+
+// States of a Request.
+const (
+	RequestPending = "pending"
+	RequestReplied = "replied"
+)
+
+// SaveRequest records or renews a request that the process gives up its slot for.
+func (t *Tx) SaveRequest(ctx context.Context, r Request) error {
+	_, err := t.exec(ctx, `insert into agent_request (id, process_id, step_key, agent_id, name, reply_to, sends, status)
+		values (?, ?, ?, ?, ?, ?, ?, 'pending')
+		on conflict (process_id, step_key) do update set sends = excluded.sends, reply_to = excluded.reply_to`,
+		r.ID, r.ProcessID, r.StepKey, r.AgentID, r.Name, r.ReplyTo, r.Sends)
+	return err
+}
+
+// Requests reads what a process has asked and not yet used, by step.
+func (t *Tx) Requests(ctx context.Context, processID int64) (map[string]*Request, error) {
+	rows, err := t.query(ctx, `select id, process_id, step_key, agent_id, name, reply_to, sends, status, coalesce(reply, '')
+		from agent_request where process_id = ?`, processID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[string]*Request{}
+	for rows.Next() {
+		r := &Request{}
+		var reply string
+		if err := rows.Scan(&r.ID, &r.ProcessID, &r.StepKey, &r.AgentID, &r.Name, &r.ReplyTo, &r.Sends, &r.Status, &reply); err != nil {
+			return nil, err
+		}
+		r.Reply = []byte(reply)
+		out[r.StepKey] = r
+	}
+	return out, rows.Err()
+}
+
+// DropRequest forgets a request whose reply has been used.
+func (t *Tx) DropRequest(ctx context.Context, id string) error {
+	_, err := t.exec(ctx, `delete from agent_request where id = ?`, id)
+	return err
+}
+
+// DropRequests forgets all requests of a process that has ended.
+func (t *Tx) DropRequests(ctx context.Context, processID int64) error {
+	_, err := t.exec(ctx, `delete from agent_request where process_id = ?`, processID)
+	return err
+}
+
+// StoreReply keeps the reply to a request that was sent to this agent and wakes
+// the process that waits for it. A reply that nobody waits for, or that comes
+// again, changes nothing.
+func (s *Store) StoreReply(ctx context.Context, id string, agent int64, reply []byte) ([]Bell, error) {
+	var bells []Bell
+	err := s.Write(ctx, "reply", func(t *Tx) error {
+		bells = nil
+		var pid int64
+		err := t.one(ctx, `update agent_request set status = 'replied', reply = ? where id = ? and agent_id = ? and status = 'pending'
+			returning process_id`, []any{string(reply), id, agent}, &pid)
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		bells, err = t.bells(ctx, `update process_instance set wake_seq = wake_seq + 1, due_at = `+s.now()+`
+			where id = ? and end_time is null returning id, wake_seq, run_epoch, priority`, pid)
+		return err
+	})
+	return bells, err
+}
+
+// Extend pushes the moment at which a waiting process is run again, because its
+// agent reports progress.
+func (s *Store) Extend(ctx context.Context, id string, agent, millis int64) error {
+	return s.Write(ctx, "progress", func(t *Tx) error {
+		_, err := t.exec(ctx, `update process_instance set due_at = `+s.now()+` + ? where end_time is null and lease_until is null
+			and id = (select process_id from agent_request where id = ? and agent_id = ? and status = 'pending')`, millis, id, agent)
+		return err
+	})
+}

@@ -1,0 +1,313 @@
+// Package store keeps every row in SQL: Postgres, or SQLite inside the process.
+// It is the home of bun and of both drivers, and the only room that knows which
+// database is behind it.
+//
+// SQL is the only truth of the system. All moments are milliseconds since 1970
+// by the clock of the database, so that no two clocks are ever compared. Every
+// write of a resource compares the row's revision, every write of a run compares
+// the run's epoch: what lost its right to write changes nothing.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	"modernc.org/sqlite"
+)
+
+// Errors that callers branch on.
+var (
+	ErrNotFound  = errors.New("no such row")
+	ErrConflict  = errors.New("the row was changed by somebody else")
+	ErrFenced    = errors.New("another run has taken this process over")
+	ErrNotUnique = errors.New("a row with that value exists")
+)
+
+// Store is a connection pool to one database.
+type Store struct {
+	db       *bun.DB // writes, and reads that decide
+	readers  *bun.DB // reads that inform
+	postgres bool
+	texts    sync.Map // query with ? to query with $n
+	commits  atomic.Int64
+	// Seam is told of every commit, before and after. Crash tests stop the world
+	// there; nil does nothing.
+	Seam func(label string, committed bool)
+}
+
+// Open connects to the database at address: postgres://…, or a file for SQLite.
+// With schema not empty, Postgres uses that schema alone. Options of the address
+// reach the driver.
+func Open(ctx context.Context, address string) (*Store, error) {
+	if strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://") {
+		return openPostgres(ctx, address)
+	}
+	return openSQLite(ctx, strings.TrimPrefix(address, "sqlite://"))
+}
+
+func openPostgres(ctx context.Context, address string) (*Store, error) {
+	size, address, err := poolSize(address)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := pgx.ParseConfig(address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the database address: %w", err)
+	}
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec // for bun, which writes values into the text
+	db := stdlib.OpenDB(*cfg)
+	db.SetMaxOpenConns(size)
+	db.SetMaxIdleConns(size)
+	b := bun.NewDB(db, pgdialect.New())
+	if err := db.PingContext(ctx); err != nil {
+		return nil, fmt.Errorf("cannot reach the database: %w", err)
+	}
+	return &Store{db: b, readers: b, postgres: true}, nil
+}
+
+// poolSize takes pool_max_conns out of the address; the default is 40.
+func poolSize(address string) (int, string, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return 0, "", fmt.Errorf("cannot read the database address: %w", err)
+	}
+	q := u.Query()
+	n, _ := strconv.Atoi(q.Get("pool_max_conns"))
+	if n <= 0 {
+		n = 40
+	}
+	q.Del("pool_max_conns")
+	u.RawQuery = q.Encode()
+	return n, u.String(), nil
+}
+
+func openSQLite(ctx context.Context, file string) (*Store, error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the folder of the database: %w", err)
+	}
+	const pragmas = "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_pragma=synchronous(%s)&_pragma=foreign_keys(OFF)&_txlock=%s"
+	open := func(sync, lock string, conns int) (*bun.DB, error) {
+		db, err := sql.Open("sqlite", "file:"+file+fmt.Sprintf(pragmas, sync, lock))
+		if err != nil {
+			return nil, err
+		}
+		db.SetMaxOpenConns(conns)
+		db.SetMaxIdleConns(conns)
+		db.SetConnMaxLifetime(0)
+		return bun.NewDB(db, sqlitedialect.New()), db.PingContext(ctx)
+	}
+	// A commit must survive the loss of power: NORMAL would forget the last ones.
+	writer, err := open("FULL", "immediate", 1)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the database: %w", err)
+	}
+	readers, err := open("NORMAL", "deferred", max(4, runtime.NumCPU()))
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the database: %w", err)
+	}
+	return &Store{db: writer, readers: readers}, nil
+}
+
+// Close ends all connections.
+func (s *Store) Close() error {
+	err := s.db.Close()
+	if s.readers != s.db {
+		err = errors.Join(err, s.readers.Close())
+	}
+	return err
+}
+
+// Postgres tells whether the database is Postgres.
+func (s *Store) Postgres() bool { return s.postgres }
+
+// Ping tells whether the database answers.
+func (s *Store) Ping(ctx context.Context) error { return s.db.PingContext(ctx) }
+
+// Commits counts the transactions committed so far, single statements included.
+func (s *Store) Commits() int64 { return s.commits.Load() }
+
+// now is the clock of the database in milliseconds, as an SQL expression.
+func (s *Store) now() string {
+	if s.postgres {
+		return "(extract(epoch from clock_timestamp())*1000)::bigint"
+	}
+	return "cast(unixepoch('subsec')*1000 as integer)"
+}
+
+// Now reads the clock of the database.
+func (s *Store) Now(ctx context.Context) (int64, error) {
+	var n int64
+	err := s.readers.QueryRowContext(ctx, "select "+s.now()).Scan(&n)
+	return n, err
+}
+
+// bind writes the placeholders of a query the way the database wants them.
+func (s *Store) bind(query string) string {
+	if !s.postgres {
+		return query
+	}
+	if t, ok := s.texts.Load(query); ok {
+		return t.(string)
+	}
+	var b strings.Builder
+	n := 0
+	for _, r := range query {
+		if r == '?' {
+			n++
+			b.WriteString("$" + strconv.Itoa(n))
+			continue
+		}
+		b.WriteRune(r)
+	}
+	s.texts.Store(query, b.String())
+	return b.String()
+}
+
+// args puts the driver's own options before the arguments: on Postgres our fixed
+// texts are prepared once for each connection.
+func (s *Store) args(args []any) []any {
+	if !s.postgres || len(args) == 0 {
+		return args
+	}
+	return append([]any{pgx.QueryExecModeCacheStatement}, args...)
+}
+
+// Tx is one transaction.
+type Tx struct {
+	tx    *sql.Tx
+	s     *Store
+	Label string // what it is for, told to the seam
+	after []func()
+}
+
+// Begin opens a transaction. The caller commits it or rolls it back, soon: SQLite
+// has one writer.
+func (s *Store) Begin(ctx context.Context, label string) (*Tx, error) {
+	tx, err := s.db.DB.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Tx{tx: tx, s: s, Label: label}, nil
+}
+
+// Commit makes the writes durable and then does what waits for that.
+func (t *Tx) Commit() error {
+	if t.s.Seam != nil {
+		t.s.Seam(t.Label, false)
+	}
+	if err := t.tx.Commit(); err != nil {
+		return err
+	}
+	t.s.commits.Add(1)
+	if t.s.Seam != nil {
+		t.s.Seam(t.Label, true)
+	}
+	for _, f := range t.after {
+		f()
+	}
+	return nil
+}
+
+// Rollback forgets everything. It may be called after Commit.
+func (t *Tx) Rollback() { _ = t.tx.Rollback() }
+
+// After does f once the transaction is durable, never before.
+func (t *Tx) After(f func()) { t.after = append(t.after, f) }
+
+// Write runs f in a transaction and tries again what the database refused for a
+// reason that passes: serialisation, deadlock, a busy file, a lost connection
+// before the commit.
+func (s *Store) Write(ctx context.Context, label string, f func(*Tx) error) error {
+	for try := 0; ; try++ {
+		err := s.once(ctx, label, f)
+		if err == nil || try == 5 || !Passing(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(1<<try) * 5 * time.Millisecond):
+		}
+	}
+}
+
+func (s *Store) once(ctx context.Context, label string, f func(*Tx) error) error {
+	t, err := s.Begin(ctx, label)
+	if err != nil {
+		return err
+	}
+	defer t.Rollback()
+	if err := f(t); err != nil {
+		return err
+	}
+	return t.Commit()
+}
+
+// Passing tells whether the database may well accept the same transaction later.
+func Passing(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "40001" || pg.Code == "40P01" || pg.Code == "55P03" || strings.HasPrefix(pg.Code, "57P")
+	}
+	var lite *sqlite.Error
+	if errors.As(err, &lite) {
+		return lite.Code()&0xff == 5 || lite.Code()&0xff == 6
+	}
+	return pgconn.SafeToRetry(err)
+}
+
+// notUnique translates the databases' refusal of a second equal value.
+func notUnique(err error) error {
+	var pg *pgconn.PgError
+	var lite *sqlite.Error
+	if errors.As(err, &pg) && pg.Code == "23505" || errors.As(err, &lite) && (lite.Code() == 2067 || lite.Code() == 1555) {
+		return fmt.Errorf("%w: %v", ErrNotUnique, err)
+	}
+	return err
+}
+
+func (t *Tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	r, err := t.tx.ExecContext(ctx, t.s.bind(query), t.s.args(args)...)
+	if err != nil {
+		return 0, notUnique(err)
+	}
+	return r.RowsAffected()
+}
+
+func (t *Tx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return t.tx.QueryContext(ctx, t.s.bind(query), t.s.args(args)...)
+}
+
+func (t *Tx) one(ctx context.Context, query string, args []any, into ...any) error {
+	err := t.tx.QueryRowContext(ctx, t.s.bind(query), t.s.args(args)...).Scan(into...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	return notUnique(err)
+}
+
+// Now reads the clock of the database.
+func (t *Tx) Now(ctx context.Context) (int64, error) {
+	var n int64
+	err := t.one(ctx, "select "+t.s.now(), nil, &n)
+	return n, err
+}
+
+func isNotUnique(err error) bool { return errors.Is(err, ErrNotUnique) }
