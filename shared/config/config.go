@@ -193,3 +193,24 @@ func (s *Settings) All() []Value {
 	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
 	return out
 }
+
+// SetDefault changes the last layer, for what depends on other settings.
+func (s *Settings) SetDefault(name, value string) {
+	for {
+		old := s.layers.Load()
+		layers := map[string]map[string]string{}
+		for k, v := range *old {
+			layers[k] = v
+		}
+		defaults := map[string]string{name: value}
+		for k, v := range layers[Defaults] {
+			if k != name {
+				defaults[k] = v
+			}
+		}
+		layers[Defaults] = defaults
+		if s.layers.CompareAndSwap(old, &layers) {
+			return
+		}
+	}
+}

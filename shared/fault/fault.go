@@ -11,6 +11,7 @@ type Fault struct {
 	Code    string
 	Field   string // only of validation faults
 	Message string // a sentence for people, may be empty
+	Bare    bool   // a 422 that is about no single field
 }
 
 func (f *Fault) Error() string {
@@ -25,8 +26,27 @@ func (f *Fault) Error() string {
 
 // Invalid refuses a value: 422 with the field that holds it.
 func Invalid(code, field, format string, args ...any) *Fault {
-	return &Fault{422, code, field, fmt.Sprintf(format, args...)}
+	return &Fault{Status: 422, Code: code, Field: field, Message: fmt.Sprintf(format, args...)}
 }
+
+// Refused refuses a request as a whole: 422 without a field.
+func Refused(code, format string, args ...any) *Fault {
+	return &Fault{Status: 422, Code: code, Message: fmt.Sprintf(format, args...), Bare: true}
+}
+
+// Malformed refuses a request that cannot be read.
+func Malformed(code, format string, args ...any) *Fault {
+	return &Fault{Status: 400, Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// Unauthorized refuses a caller who did not say who he is.
+func Unauthorized() *Fault { return &Fault{Status: 401, Code: "Unauthorized"} }
+
+// NotAllowed refuses a method that the target does not have.
+func NotAllowed() *Fault { return &Fault{Status: 405, Code: "Method not allowed"} }
+
+// TooLarge refuses a body beyond the limit.
+func TooLarge() *Fault { return &Fault{Status: 413, Code: "Request Entity Too Large"} }
 
 // NotFound refuses what does not exist or may not be seen.
 func NotFound() *Fault { return &Fault{Status: 404, Code: "Not Found"} }

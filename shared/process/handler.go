@@ -102,4 +102,5 @@ type Call struct {
 	Attempts int   // sends; 0 means the setting
 	Timeout  int64 // milliseconds each; 0 means the setting
 	Patient  bool  // progress prolongs the wait and is shown to the user
+	OrGone   bool  // nobody serving the agent is as good as a reply
 }

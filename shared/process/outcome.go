@@ -108,3 +108,24 @@ func (e *RetryError) Unwrap() error { return e.Cause }
 
 // Retry returns an error that asks for another attempt after the pause.
 func Retry(after time.Duration, cause error) error { return &RetryError{after, cause} }
+
+// WaitingError says that the process gives up its slot until a reply, a change or
+// a deadline comes. A handler returns it like any error, and runs again from the
+// top.
+type WaitingError struct {
+	For   string        // in words
+	Agent int64         // whose reply it is, 0 for none
+	After time.Duration // when to look again at the latest
+}
+
+func (e *WaitingError) Error() string { return "waiting for " + e.For }
+
+// IsWaiting tells whether err only says that the process waits.
+func IsWaiting(err error) bool {
+	var w *WaitingError
+	return errors.As(err, &w)
+}
+
+// Bell says that a worker should look at a process instance now. It carries no
+// truth: a bell rung twice or never changes nothing but time.
+type Bell struct{ ID, WakeSeq, RunEpoch, Priority int64 }

@@ -12,7 +12,6 @@ var container = Kind{
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r", schema.User: "crud"},
 		Overrides: map[string]schema.Access{
 			"compute":          {schema.Admin: "cr"},
-			"hostname":         {schema.Admin: "cr", schema.User: "cr"},
 			"imageId":          {schema.Admin: "cr", schema.User: "cr"},
 			"kind":             {schema.Admin: "r"},
 			"uuid":             {schema.Admin: "r"},
@@ -23,6 +22,7 @@ var container = Kind{
 			"startOnCreate":    {schema.Admin: "cr", schema.User: "cr"},
 		},
 		Own: []*schema.Field{
+			schema.String("hostname", 255).Shortest(1).For(schema.Admin, "cr").For(schema.User, "cr"),
 			schema.New("environment", "map[string]").Stored().Bare("c").NeverNull().For(schema.Admin, "cr").For(schema.User, "cr"),
 			schema.New("command", "string").Stored().Bare("c").Shortest(1).For(schema.Admin, "cr").For(schema.User, "cr"),
 			schema.New("commandArgs", "array[string]").Stored().Bare("c").For(schema.Admin, "cr").For(schema.User, "cr"),

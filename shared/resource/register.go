@@ -16,7 +16,6 @@ var register = Kind{
 			"data":                  {schema.Register: "-"},
 			"description":           {schema.Register: "cru"},
 			"id":                    {schema.Register: "r"},
-			"key":                   {schema.Admin: "cr", schema.Register: "cr"},
 			"kind":                  {schema.Register: "r"},
 			"name":                  {schema.Register: "cru"},
 			"removeTime":            {schema.Register: "-"},
@@ -27,7 +26,9 @@ var register = Kind{
 			"transitioningMessage":  {schema.Register: "r"},
 			"transitioningProgress": {schema.Register: "r"},
 		},
+		Filters: map[string][]string{"token": {"eq"}},
 		Own: []*schema.Field{
+			schema.String("key", 255).Needed().For(schema.Admin, "cr").For(schema.Register, "cr"),
 			schema.New("authToken", "string").Stored().Bare("").NeverNull().For(schema.Admin, "r"),
 			schema.New("accessKey", "string").Stored().Bare("").NeverNull().For(schema.Admin, "r").For(schema.Register, "r"),
 			schema.New("secretKey", "string").Stored().Bare("").NeverNull().For(schema.Admin, "r").For(schema.Register, "r"),

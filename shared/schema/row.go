@@ -60,6 +60,14 @@ func (r *Row) Get(name string) any {
 	return r.values[i]
 }
 
+// At returns the value of the i-th of Type.Columns.
+func (r *Row) At(i int) any {
+	if r.dirty["data"] && r.typ.columns[i].Name == "data" {
+		return r.encoded()
+	}
+	return r.values[i]
+}
+
 // Str returns a text column, "" for null.
 func (r *Row) Str(name string) string { s, _ := r.Get(name).(string); return s }
 
@@ -80,6 +88,9 @@ func (r *Row) Set(name string, v any) bool {
 		m, _ := v.(map[string]any)
 		r.SetData(m)
 		return true
+	}
+	if n, small := v.(int); small {
+		v = int64(n)
 	}
 	if r.values[i] == v {
 		return true

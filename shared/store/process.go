@@ -73,7 +73,7 @@ type Launched struct {
 }
 
 // Bell says that a worker should look at a process now.
-type Bell struct{ ID, WakeSeq, RunEpoch, Priority int64 }
+type Bell = process.Bell
 
 // ErrCannotStart says that a process has no business in the resource's state.
 var ErrCannotStart = errors.New("the state does not allow it")
@@ -345,14 +345,15 @@ func (s *Store) Due(ctx context.Context, limit int) ([]Bell, error) {
 	return readBells(rows, err)
 }
 
-// WakeAgent makes the processes that wait for an agent due now, at most limit.
+// WakeAgent makes the processes that wait for an agent, and those of the agent
+// itself, due now, at most limit.
 func (s *Store) WakeAgent(ctx context.Context, agent int64, limit int) ([]Bell, error) {
 	var bells []Bell
 	err := s.Write(ctx, "agent up", func(t *Tx) error {
 		var err error
 		bells, err = t.bells(ctx, `update process_instance set due_at = `+s.now()+`, wake_seq = wake_seq + 1 where id in (
-			select id from process_instance where wait_agent_id = ? and end_time is null limit ?)
-			returning id, wake_seq, run_epoch, priority`, agent, int64(limit))
+			select id from process_instance where end_time is null and (wait_agent_id = ? or resource_type = 'agent' and resource_id = ?) limit ?)
+			returning id, wake_seq, run_epoch, priority`, agent, fmt.Sprint(agent), int64(limit))
 		return err
 	})
 	return bells, err
@@ -361,4 +362,24 @@ func (s *Store) WakeAgent(ctx context.Context, agent int64, limit int) ([]Bell, 
 // Process reads one process instance, or ErrNotFound.
 func (s *Store) Process(ctx context.Context, id int64) (*Process, error) {
 	return scanProcess(s.db.DB.QueryRowContext(ctx, s.bind(`select `+processColumns+` from process_instance where id = ?`), s.args([]any{id})...))
+}
+
+// ForgetEnded erases processes that ended longer ago, with their logs, at most
+// limit of them. An age of 0 keeps everything.
+func (s *Store) ForgetEnded(ctx context.Context, ageMillis int64, limit int) error {
+	if ageMillis <= 0 {
+		return nil
+	}
+	return s.Write(ctx, "forget", func(t *Tx) error {
+		const old = `select id from process_instance where end_time < ? order by end_time limit ?`
+		now, err := t.Now(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `delete from process_execution where process_instance_id in (`+old+`)`, now-ageMillis, int64(limit)); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, `delete from process_instance where id in (`+old+`)`, now-ageMillis, int64(limit))
+		return err
+	})
 }

@@ -273,3 +273,10 @@ func (t *Tx) Delete(ctx context.Context, typ *schema.Type, id int64) error {
 	_, err := t.exec(ctx, "delete from "+quote(typ.Base().Table)+" where id = ?", id)
 	return err
 }
+
+// Purgeable lists rows that were removed and whose time to be purged has come.
+func (s *Store) Purgeable(ctx context.Context, typ *schema.Type, limit int) ([]*schema.Row, error) {
+	rows, err := s.readers.DB.QueryContext(ctx, s.bind("select "+textsOf(typ).columns+" from "+quote(typ.Table)+
+		" where state = 'removed' and removed is not null and remove_time < "+s.now()+" order by remove_time limit ?"), s.args([]any{int64(limit)})...)
+	return collect(typ, rows, err)
+}

@@ -311,3 +311,13 @@ func (t *Tx) Now(ctx context.Context) (int64, error) {
 }
 
 func isNotUnique(err error) bool { return errors.Is(err, ErrNotUnique) }
+
+// Lock serialises transactions on a number until they end. SQLite has one writer
+// and needs none.
+func (t *Tx) Lock(ctx context.Context, n int64) error {
+	if !t.s.postgres {
+		return nil
+	}
+	_, err := t.exec(ctx, "select pg_advisory_xact_lock(?)", n)
+	return err
+}

@@ -17,6 +17,7 @@ const (
 	StorageVolumeRemove       = "storage.volume.remove"
 	ComputeInstanceActivate   = "compute.instance.activate"
 	ComputeInstanceDeactivate = "compute.instance.deactivate"
+	AgentClose                = "agent.close" // answered by the gateway itself
 )
 
 // Hello is the first frame of a new-style agent.

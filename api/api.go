@@ -1,0 +1,51 @@
+// Package api answers people and programs over HTTP. The rooms below it are rest,
+// which draws everything from the declarations, auth, which knows who asks, and
+// gateway, which holds the connections of agents. It writes what is asked and
+// returns: the work is the workers'.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cattleio/cattle/api/rest"
+	"github.com/cattleio/cattle/shared/config"
+	"github.com/cattleio/cattle/shared/event"
+	"github.com/cattleio/cattle/shared/store"
+)
+
+// Deps is what the API stands on.
+type Deps struct {
+	Store    *store.Store
+	Bus      *event.Bus
+	Settings *config.Settings
+	Rest     rest.Config
+	Log      *slog.Logger
+}
+
+// maxBody bounds what a request may carry.
+const maxBody = 8 << 20
+
+// Run serves ln until ctx ends and what was asked before has been answered.
+func Run(ctx context.Context, d Deps, ln net.Listener) error {
+	defer vouch(ctx, d.Bus, d.Store, d.Settings)()
+	a := rest.New(d.Rest)
+	app := fiber.New(fiber.Config{
+		DisableStartupMessage: true, BodyLimit: maxBody, ReadBufferSize: 16 << 10,
+		ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		UnescapePath: false, CaseSensitive: true, ErrorHandler: a.Error,
+	})
+	a.Mount(app)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return app.Listener(ln) })
+	g.Go(func() error {
+		<-ctx.Done()
+		return app.ShutdownWithTimeout(3 * time.Second)
+	})
+	return g.Wait()
+}

@@ -1,0 +1,313 @@
+// Package auth says who asks and what they may see: it turns credentials into a
+// Caller with the rows and the projection of the model that its account is due.
+//
+//	basic credentials ──▶ credential row ──▶ active account ──▶ options of its kind ──▶ Caller
+//	none or wrong     ──▶ refused, or the default administrator where security is off
+//
+// What is found is believed for a moment, so that a request does not cost a query;
+// Forget ends that at once for writes in this process. HTTP is none of its business.
+package auth
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cattleio/cattle/shared/config"
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/store"
+)
+
+// ErrRefused says that nobody who may enter was named.
+var ErrRefused = errors.New("no valid credentials")
+
+// Styles of subscription: which events a caller hears.
+const (
+	Raw       = "raw"     // names as given
+	ByAccount = "account" // those addressed to the account
+	ByAgent   = "agent"   // those addressed to the account's agent
+)
+
+// Caller is who a request acts for.
+type Caller struct {
+	AccountID      int64
+	Kind           string // of the account; register for a registration token
+	Name           string
+	Scope          store.Scope // of rows it may read
+	AllAccounts    bool
+	PlainIDs       bool   // ids are written and read as stored
+	MayAskPlain    bool   // by _plainId
+	RemovedVisible bool   // removed rows stay in lists
+	Subscription   string // Raw, ByAccount or ByAgent
+	View           *View
+}
+
+// Writes is the scope of rows the caller may change.
+func (c Caller) Writes() store.Scope {
+	s := c.Scope
+	s.Owned = true
+	return s
+}
+
+// Login is what a request brings along.
+type Login struct {
+	Authorization string // the header
+	AccountUUID   string // the header X-Account-Uuid
+	Address       string // of the peer, to count failures by
+}
+
+// Auth knows the callers.
+type Auth struct {
+	store    *store.Store
+	settings *config.Settings
+	views    map[string]*View
+	limit    *limit
+
+	mu    sync.Mutex
+	known map[Login]entry
+}
+
+type entry struct {
+	caller Caller
+	err    error
+	until  time.Time
+}
+
+const (
+	believed = 2 * time.Second
+	maxKnown = 10_000
+)
+
+// New returns an Auth over the accounts and credentials of a store.
+func New(s *store.Store, settings *config.Settings) *Auth {
+	return &Auth{store: s, settings: settings, views: views(), limit: newLimit(), known: map[Login]entry{}}
+}
+
+// View returns the projection of a kind of account, nil if it has none.
+func (a *Auth) View(kind string) *View { return a.views[kind] }
+
+// Secured tells whether callers without valid credentials are refused.
+func (a *Auth) Secured() bool { return a.settings.Bool("api.security.enabled") }
+
+// Forget drops what is believed about callers, after a change of accounts,
+// credentials or settings.
+func (a *Auth) Forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.known)
+}
+
+// Identify returns the caller of a request, or an error that wraps ErrRefused.
+func (a *Auth) Identify(ctx context.Context, l Login) (Caller, error) {
+	now := time.Now()
+	key := l
+	key.Address = "" // it decides nothing but the limit
+	a.mu.Lock()
+	e, ok := a.known[key]
+	a.mu.Unlock()
+	if ok && now.Before(e.until) {
+		return e.caller, e.err
+	}
+	c, err := a.identify(ctx, l, now)
+	if err != nil {
+		return c, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.known) >= maxKnown {
+		clear(a.known)
+	}
+	a.known[key] = entry{c, nil, now.Add(believed)}
+	return c, nil
+}
+
+func (a *Auth) identify(ctx context.Context, l Login, now time.Time) (Caller, error) {
+	user, password, given := basic(l.Authorization)
+	if given {
+		c, err := a.check(ctx, attempt{l.Address, user}, password, now)
+		if err == nil {
+			return a.impersonate(ctx, c, l.AccountUUID)
+		}
+		if !errors.Is(err, ErrRefused) {
+			return Caller{}, err
+		}
+	}
+	if a.Secured() {
+		return Caller{}, ErrRefused
+	}
+	c, err := a.administrator(ctx)
+	if err != nil {
+		return Caller{}, err
+	}
+	return a.impersonate(ctx, c, l.AccountUUID)
+}
+
+// check verifies a user and password. Failures are counted where security is on;
+// where it is off they come from every client without keys.
+func (a *Auth) check(ctx context.Context, who attempt, password string, now time.Time) (Caller, error) {
+	secured := a.Secured()
+	if secured && a.limit.exceeded(who, now) {
+		return Caller{}, ErrRefused
+	}
+	c, err := a.verify(ctx, who.user, password, now)
+	switch {
+	case secured && errors.Is(err, ErrRefused):
+		a.limit.failure(who, now)
+	case secured && err == nil:
+		a.limit.success(who)
+	}
+	return c, err
+}
+
+func (a *Auth) verify(ctx context.Context, user, password string, now time.Time) (Caller, error) {
+	if user == "" || password == "" {
+		return Caller{}, ErrRefused
+	}
+	if user == TokenUser {
+		account, err := a.TokenAccount(ctx, password, now)
+		if err != nil {
+			return Caller{}, err
+		}
+		return a.caller(account, schema.Register)
+	}
+	kinds := a.settings.List("account.by.key.credential.types")
+	if len(kinds) == 0 {
+		kinds = []string{"agentApiKey", "apiKey", "usernamePassword"}
+	}
+	rows, err := a.store.Find(ctx, resource.All.Type("credential"), map[string]any{"publicValue": user})
+	if err != nil {
+		return Caller{}, err
+	}
+	for _, row := range rows {
+		same := subtle.ConstantTimeCompare([]byte(row.Str("secretValue")), []byte(password)) == 1
+		if !same || row.State() != "active" || !slices.Contains(kinds, row.Kind()) {
+			continue
+		}
+		account, err := a.account(ctx, row.Int("accountId"))
+		if err != nil {
+			return Caller{}, err
+		}
+		return a.caller(account, account.Kind())
+	}
+	return Caller{}, ErrRefused
+}
+
+// TokenAccount returns the active account behind a registration token, or an error
+// that wraps ErrRefused.
+func (a *Auth) TokenAccount(ctx context.Context, token string, now time.Time) (*schema.Row, error) {
+	public, ok := TokenKey(token)
+	if !ok {
+		return nil, ErrRefused
+	}
+	period := a.settings.Millis("registration.token.period.millis")
+	if period <= 0 {
+		period = 365 * 24 * time.Hour
+	}
+	rows, err := a.store.Find(ctx, resource.All.Type("credential"), map[string]any{"publicValue": public, "kind": "registrationToken"})
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		if row.State() == "active" && CheckToken(token, row.Str("secretValue"), now, period) {
+			return a.account(ctx, row.Int("accountId"))
+		}
+	}
+	return nil, ErrRefused
+}
+
+func (a *Auth) account(ctx context.Context, id int64) (*schema.Row, error) {
+	row, err := a.store.Get(ctx, resource.All.Type("account"), id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && row.State() != "active" {
+		return nil, ErrRefused
+	}
+	return row, err
+}
+
+// administrator returns the active administrator with the lowest id.
+func (a *Auth) administrator(ctx context.Context) (Caller, error) {
+	rows, err := a.store.Find(ctx, resource.All.Type("account"), map[string]any{"kind": schema.Admin, "state": "active"})
+	if err != nil {
+		return Caller{}, err
+	}
+	if len(rows) == 0 {
+		return Caller{}, ErrRefused
+	}
+	return a.caller(rows[0], schema.Admin)
+}
+
+// impersonate lets a trusted front end act for another account.
+func (a *Auth) impersonate(ctx context.Context, c Caller, uuid string) (Caller, error) {
+	if uuid == "" || !c.AllAccounts || !a.settings.Bool("api.auth.header.enabled") {
+		return c, nil
+	}
+	rows, err := a.store.Find(ctx, resource.All.Type("account"), map[string]any{"uuid": uuid})
+	if err != nil {
+		return Caller{}, err
+	}
+	if len(rows) == 0 || rows[0].State() != "active" {
+		return Caller{}, ErrRefused
+	}
+	return a.caller(rows[0], rows[0].Kind())
+}
+
+// caller gives an account what is due to its kind. A kind without a projection is
+// refused, or sees the bare model and its own rows where security is off.
+func (a *Auth) caller(account *schema.Row, kind string) (Caller, error) {
+	c := Caller{AccountID: account.ID(), Kind: kind, Name: account.Str("name"), View: a.views[kind]}
+	if c.Name == "" {
+		c.Name = account.UUID()
+	}
+	c.AllAccounts = a.option(kind, "all.accounts", schema.Admin, schema.SuperAdmin, schema.ReadAdmin)
+	c.PlainIDs = a.option(kind, "plain.id", schema.Agent)
+	c.MayAskPlain = a.option(kind, "plain.id.option", schema.Admin, schema.SuperAdmin)
+	c.RemovedVisible = a.option(kind, "removed.visible")
+	c.Subscription = a.settings.Get("account.type." + kind + ".subscription.style")
+	if c.Subscription == "" {
+		c.Subscription = subscription(kind)
+	}
+	if c.View == nil {
+		if a.Secured() {
+			return Caller{}, ErrRefused
+		}
+		c.View, c.AllAccounts = a.views[schema.SuperAdmin], false
+	}
+	c.Scope = store.Scope{Account: c.AccountID, Limited: !c.AllAccounts}
+	return c, nil
+}
+
+func subscription(kind string) string {
+	switch kind {
+	case schema.Admin, schema.SuperAdmin, schema.ReadAdmin:
+		return Raw
+	case schema.Agent:
+		return ByAgent
+	}
+	return ByAccount
+}
+
+// option reads an option of a kind of account; kinds lists those that have it
+// unless a setting says otherwise.
+func (a *Auth) option(kind, name string, kinds ...string) bool {
+	if v, ok := a.settings.Lookup("account.type." + kind + "." + name); ok {
+		return strings.EqualFold(strings.TrimSpace(v.Value), "true")
+	}
+	return slices.Contains(kinds, kind)
+}
+
+func basic(header string) (user, password string, ok bool) {
+	scheme, rest, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "basic") {
+		return "", "", false
+	}
+	b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest))
+	if err != nil {
+		return "", "", false
+	}
+	return strings.Cut(string(b), ":")
+}

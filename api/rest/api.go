@@ -1,0 +1,237 @@
+// Package rest is the REST API: collections, resources, links and actions, all
+// drawn from the declarations in package resource, in the projection of whoever
+// asks.
+//
+//	path, representation ──▶ who asks (auth) ──▶ type ──▶ list, read, create, change, act
+//	                                                          │
+//	                              validation ──▶ one transaction: row and process ──▶ bells
+//
+// It moves no resource itself: a POST inserts a row and launches its process, the
+// workers do the rest. What is special about a type stands in a file of its own and
+// is named in the tables of rules.go. Event streams are the gateway's business.
+package rest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
+
+	"github.com/cattleio/cattle/api/auth"
+	"github.com/cattleio/cattle/shared/config"
+	"github.com/cattleio/cattle/shared/fault"
+	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/store"
+)
+
+// Config is what the API stands on. Store and Settings are needed; a hook that is
+// nil is left out.
+type Config struct {
+	Store    *store.Store
+	Settings *config.Settings
+	Auth     *auth.Auth // nil makes one
+	ServerID string     // named in the processes launched here
+
+	// Ring wakes workers after a commit. It must not block.
+	Ring func([]store.Bell)
+	// Changed announces a write that was answered. It must not block.
+	Changed func(Change)
+	// SettingsChanged is called after a write to the settings, once they have been
+	// read again here, so that other servers follow.
+	SettingsChanged func()
+	// RunTask starts a task by name, in the background.
+	RunTask func(name string) error
+	// Handlers lists the logic attached to one list of a process: pre.listeners,
+	// handlers or post.listeners.
+	Handlers func(process, list string) []Implementation
+	// Subscribe and Publish serve the event stream. They get requests that were
+	// authenticated and validated: see Input.
+	Subscribe, Publish func(*fiber.Ctx, auth.Caller) error
+	// ConfigContent serves /v1/configcontent/ITEM.
+	ConfigContent func(*fiber.Ctx, auth.Caller, string) error
+	// Script returns a shell script for /v1/scripts/NAME, where NAME is no token,
+	// or a fault.
+	Script func(*fiber.Ctx, auth.Caller, string) error
+	// Console asks the host of an instance how to reach its console.
+	Console func(ctx context.Context, instance *schema.Row) (map[string]any, error)
+}
+
+// Change is a write by a caller that was answered.
+type Change struct {
+	Type, ID  string // as addressed; ID is the stored one
+	Method    string
+	Action    string // "" unless an action
+	Code      int
+	AccountID int64
+}
+
+// API serves everything under /v1.
+type API struct {
+	Config
+	shapes    map[*auth.Type]*shape
+	schemas   map[*auth.View]*document
+	processes []processDoc
+}
+
+// New returns an API. It works out everything that requests have in common.
+func New(c Config) *API {
+	if c.Auth == nil {
+		c.Auth = auth.New(c.Store, c.Settings)
+	}
+	a := &API{Config: c, shapes: map[*auth.Type]*shape{}, schemas: map[*auth.View]*document{}, processes: processDocs()}
+	for _, kind := range []string{schema.Admin, schema.SuperAdmin, schema.ReadAdmin, schema.User, schema.Agent, schema.AgentRegister, schema.Register} {
+		view := c.Auth.View(kind)
+		for _, name := range view.Names() {
+			if t := view.Type(name); t.Table != "" {
+				a.shapes[t] = newShape(t)
+			}
+		}
+		a.schemas[view] = schemasOf(view)
+	}
+	return a
+}
+
+// Mount serves the API from app: whatever no route before it has taken.
+func (a *API) Mount(app *fiber.App) {
+	app.Get("/ping", func(c *fiber.Ctx) error { return c.SendString("pong") })
+	app.Get(explorerPath+"/:file", a.explorer)
+	app.Use(a.serve)
+}
+
+// Error answers a request that the framework itself refused, such as one with a
+// body beyond its limit. It is meant as the app's ErrorHandler.
+func (a *API) Error(c *fiber.Ctx, err error) error {
+	r := &request{api: a, c: c, ctx: c.UserContext()}
+	r.read()
+	var f *fiber.Error
+	if errors.As(err, &f) {
+		switch f.Code {
+		case fiber.StatusRequestEntityTooLarge:
+			return r.refuse(fault.TooLarge())
+		case fiber.StatusNotFound:
+			return r.refuse(fault.NotFound())
+		case fiber.StatusMethodNotAllowed:
+			return r.refuse(fault.NotAllowed())
+		}
+		if f.Code < 500 {
+			return r.refuse(fault.Malformed("Bad Request", "%s", f.Message))
+		}
+	}
+	return r.refuse(err)
+}
+
+// serve answers one request. Whatever goes wrong becomes JSON.
+func (a *API) serve(c *fiber.Ctx) (err error) {
+	path := c.Path()
+	for _, prefix := range a.list("api.ignore.paths", "/static,/ping,/healthcheck") {
+		if strings.HasPrefix(path, prefix) {
+			return c.Next()
+		}
+	}
+	r := &request{api: a, c: c, ctx: c.UserContext()}
+	defer func() {
+		if p := recover(); p != nil {
+			slog.ErrorContext(r.ctx, "request panicked", "err", p, "path", strings.Clone(path), "stack", string(debug.Stack()))
+			err = r.refuse(errors.New("panic"))
+		}
+	}()
+	if err := r.serve(); err != nil {
+		return r.refuse(err)
+	}
+	return nil
+}
+
+// refuse answers with an error. A fault is the caller's business; anything else is
+// ours: the caller gets a reference, the log the rest.
+func (r *request) refuse(err error) error {
+	f := asFault(err)
+	id := uuid.NewString()
+	if f.Status >= 500 {
+		slog.ErrorContext(r.ctx, "request failed", "err", err, "id", id, "path", r.path)
+	}
+	if f.Status == fiber.StatusUnauthorized {
+		r.c.Set(fiber.HeaderWWWAuthenticate, `Basic realm="`+strings.ReplaceAll(
+			r.api.text("api.auth.realm", "Enter API access key and secret key as username and password"), `"`, `'`)+`"`)
+	}
+	o := open(nil)
+	o.text("id", id)
+	o.text("type", "error")
+	o.raw("links", "{}")
+	o.raw("actions", "{}")
+	o.value("status", f.Status)
+	o.text("code", f.Code)
+	o.key("message")
+	switch {
+	case f.Status == fiber.StatusUnprocessableEntity && !f.Bare:
+		o.b = append(o.b, "null"...)
+	case f.Message != "" && f.Status < 500:
+		o.b = appendString(o.b, f.Message)
+	default:
+		o.b = appendString(o.b, f.Code)
+	}
+	o.raw("detail", "null")
+	if f.Status == fiber.StatusUnprocessableEntity && !f.Bare {
+		o.key("fieldName")
+		if f.Field == "" {
+			o.b = append(o.b, "null"...)
+		} else {
+			o.b = appendString(o.b, f.Field)
+		}
+	}
+	return r.send(f.Status, o.close())
+}
+
+// asFault translates an error into the way in which callers hear of it.
+func asFault(err error) *fault.Fault {
+	var f *fault.Fault
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.Is(err, auth.ErrRefused):
+		return fault.Unauthorized()
+	case errors.Is(err, store.ErrNotFound):
+		return fault.NotFound()
+	case errors.Is(err, store.ErrCannotStart), errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotUnique):
+		return fault.Conflict("%v", err)
+	}
+	return &fault.Fault{Status: 500, Code: "Internal Server Error"}
+}
+
+// text returns a setting, or fallback where no layer has it.
+func (a *API) text(name, fallback string) string {
+	if v, ok := a.Settings.Lookup(name); ok {
+		return v.Value
+	}
+	return fallback
+}
+
+func (a *API) flag(name string, fallback bool) bool {
+	if v, ok := a.Settings.Lookup(name); ok {
+		return strings.EqualFold(strings.TrimSpace(v.Value), "true")
+	}
+	return fallback
+}
+
+func (a *API) list(name, fallback string) []string {
+	var out []string
+	for _, p := range strings.Split(a.text(name, fallback), ",") {
+		if p = strings.TrimSpace(p); p != "" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func (a *API) showInternal() bool { return a.flag("api.show.transitioning.internal.message", true) }
+
+// removedMillis is how long removed rows stay in lists.
+func (a *API) removedMillis() int64 {
+	if n := a.Settings.Int("api.show.removed.for.seconds"); n > 0 {
+		return n * 1000
+	}
+	return 300_000
+}

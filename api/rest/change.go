@@ -1,0 +1,246 @@
+package rest
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+
+	"github.com/cattleio/cattle/api/auth"
+	"github.com/cattleio/cattle/shared/fault"
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/store"
+)
+
+// attempts bounds how often a write is tried on a row that others write too.
+const attempts = 8
+
+// update answers PUT /v1/TYPE/ID: it writes the fields whose value changed and
+// starts the update process if one of them asks for it.
+func (r *request) update(t *auth.Type, id int64) error {
+	row, err := r.writable(t, id)
+	if err != nil {
+		return err
+	}
+	values, err := r.values(t, id)
+	if err != nil {
+		return err
+	}
+	for try := 0; ; try++ {
+		err = r.rewrite(t, row, values)
+		if !errors.Is(err, store.ErrConflict) || try == attempts {
+			break
+		}
+		if row, err = r.writable(t, id); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	r.changed(t, row.Key(), "", 200)
+	return r.sendRow(200, row)
+}
+
+func (r *request) rewrite(t *auth.Type, row *schema.Row, values map[string]any) error {
+	changed, starts := apply(t, row, values)
+	if len(changed) == 0 {
+		return nil
+	}
+	return r.write("update", func(w *write) error {
+		if starts {
+			return w.launch(row, "update", changed)
+		}
+		return w.Update(r.ctx, row)
+	})
+}
+
+// apply sets the fields of a row that differ and returns them; starts says that
+// one of them starts the update process.
+func apply(t *auth.Type, row *schema.Row, values map[string]any) (changed map[string]any, starts bool) {
+	changed = map[string]any{}
+	if doc, ok := values["data"].(map[string]any); ok && t.HasColumn("data") && !reflect.DeepEqual(native(doc), row.Data()) {
+		row.SetData(merged(t, row, doc))
+		changed["data"] = doc
+	}
+	for _, f := range t.Fields {
+		v, sent := values[f.Name]
+		if !sent || f.Name == "data" || f.Place == schema.Computed || same(row.Value(f.Field), v) {
+			continue
+		}
+		if f.Place == schema.InData {
+			row.SetField(f.Name, v)
+		} else if !row.Set(f.Name, v) {
+			continue
+		}
+		changed[f.Name] = v
+		starts = starts || f.StartsUpdate
+	}
+	return changed, starts
+}
+
+// merged returns the document that takes the place of the row's: what was sent,
+// but with the declared fields kept that the caller may not change, lest a stale
+// copy overwrites them.
+func merged(t *auth.Type, row *schema.Row, doc map[string]any) map[string]any {
+	fields, _ := doc["fields"].(map[string]any)
+	out := map[string]any{}
+	for name, v := range fields {
+		out[name] = v
+	}
+	for _, f := range t.Type.Fields() {
+		if f.Place == schema.Column {
+			continue
+		}
+		if seen := t.Field(f.Name); seen != nil && seen.Update {
+			continue
+		}
+		delete(out, f.Name)
+		if v, ok := row.Fields()[f.Name]; ok {
+			out[f.Name] = v
+		}
+	}
+	doc["fields"] = out
+	return doc
+}
+
+// same compares a stored value with a new one. Numbers of the document are read
+// back as floating point.
+func same(stored, v any) bool {
+	return reflect.DeepEqual(widen(stored), widen(v))
+}
+
+func widen(v any) any {
+	switch x := v.(type) {
+	case int64:
+		return float64(x)
+	case int:
+		return float64(x)
+	case []any:
+		out := make([]any, len(x))
+		for i := range x {
+			out[i] = widen(x[i])
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(x))
+		for k := range x {
+			out[k] = widen(x[k])
+		}
+		return out
+	}
+	return v
+}
+
+// remove answers DELETE /v1/TYPE/ID: it launches the remove process, or erases the
+// row of a type that has none. A running instance is stopped first, and told to go
+// on to its removal.
+func (r *request) remove(t *auth.Type, id int64) error {
+	row, err := r.launchOn(t, id, func(row *schema.Row) (string, map[string]any) {
+		if row.Type().Name == "instance" && row.State() == "running" {
+			return "stop", map[string]any{"remove": true}
+		}
+		return "remove", map[string]any{}
+	})
+	if err != nil {
+		return err
+	}
+	r.changed(t, row.Key(), "", 200)
+	return r.sendRow(200, row)
+}
+
+// launchOn launches a process on a row, chosen by its present state. What somebody
+// else changed meanwhile is read again.
+func (r *request) launchOn(t *auth.Type, id int64, choose func(*schema.Row) (string, map[string]any)) (*schema.Row, error) {
+	for try := 0; ; try++ {
+		row, err := r.writable(t, id)
+		if err != nil {
+			return nil, err
+		}
+		verb, data := choose(row)
+		if verb == "remove" && row.State() == "removed" {
+			return row, nil
+		}
+		err = r.write(verb, func(w *write) error {
+			if resource.All.Verb(row.Type(), verb) == nil && verb == "remove" {
+				return w.Delete(r.ctx, row.Type(), row.ID())
+			}
+			return w.launch(row, verb, data)
+		})
+		if err == nil || !errors.Is(err, store.ErrConflict) || try == attempts {
+			return row, err
+		}
+	}
+}
+
+// act answers POST /v1/TYPE/ID?action=NAME.
+func (r *request) act(t *auth.Type, id int64, name string) error {
+	s := r.api.shapes[t]
+	i := slices.IndexFunc(s.actions, func(a actionSlot) bool { return a.name == name || a.lower == name })
+	if i < 0 {
+		return fault.Invalid("InvalidAction", "action", "%s has no action %s", t.Name, name)
+	}
+	slot := &s.actions[i]
+	row, err := r.writable(t, id)
+	if err != nil {
+		return err
+	}
+	if err := offers(slot, s, row); err != nil {
+		return err
+	}
+	action, _ := resource.All.Action(t.Type, slot.name)
+	data, err := r.actionInput(action)
+	if err != nil {
+		return err
+	}
+	if f := performs(t.Base().Name + "." + slot.name); f != nil {
+		err := f(r, t, row)
+		if err == nil {
+			r.changed(t, row.Key(), slot.name, 200)
+		}
+		return err
+	}
+	if resource.All.Verb(t.Type, slot.name) == nil {
+		return fault.NotFound()
+	}
+	row, err = r.launchOn(t, id, func(*schema.Row) (string, map[string]any) { return slot.name, data })
+	if err != nil {
+		return err
+	}
+	r.changed(t, row.Key(), slot.name, 202)
+	return r.sendRow(202, row)
+}
+
+func offers(a *actionSlot, s *shape, row *schema.Row) error {
+	text, state := "", ""
+	if s.data >= 0 {
+		text, _ = row.At(s.data).(string)
+	}
+	if s.state >= 0 {
+		state = row.State()
+	}
+	if a.offered(state, s.cut(text)[storedCapabilities]) {
+		return nil
+	}
+	return fault.Invalid("ActionNotAvailable", "action", "%s is not possible while the state is %s", a.name, state)
+}
+
+// actionInput reads what an action is given: checked if its input has a type, as
+// it is otherwise.
+func (r *request) actionInput(a resource.Action) (map[string]any, error) {
+	if a.Input != "" {
+		if t := r.view.Type(a.Input); t != nil {
+			return r.values(t, 0)
+		}
+		return map[string]any{}, nil
+	}
+	in, err := r.readInput()
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]any{}
+	for _, name := range in.names {
+		out[name] = native(in.values[name])
+	}
+	return out, nil
+}

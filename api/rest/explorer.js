@@ -1,0 +1,140 @@
+/* Draws the answer that the page carries in the global `data`: links, actions, fields, and a plain
+   form for what the schema lets one set. It uses nothing but the public API. */
+(function () {
+  'use strict';
+
+  function el(name, attributes, children) {
+    var node = document.createElement(name);
+    Object.keys(attributes || {}).forEach(function (k) {
+      if (k === 'onclick' || k === 'onsubmit') { node[k] = attributes[k]; } else { node.setAttribute(k, attributes[k]); }
+    });
+    (children || []).forEach(function (c) {
+      node.appendChild(typeof c === 'string' ? document.createTextNode(c) : c);
+    });
+    return node;
+  }
+
+  function csrf() {
+    var m = /(?:^|; )CSRF=([^;]*)/.exec(document.cookie);
+    return m ? m[1] : '';
+  }
+
+  function send(method, url, body) {
+    var x = new XMLHttpRequest();
+    x.open(method, url);
+    x.setRequestHeader('Accept', 'application/json');
+    x.setRequestHeader('Content-Type', 'application/json');
+    x.setRequestHeader('X-API-CSRF', csrf());
+    x.onload = function () {
+      var answer = null;
+      try { answer = JSON.parse(x.responseText); } catch (e) { answer = x.responseText; }
+      if (x.status < 300 && answer && answer.links && answer.links.self) {
+        location.href = answer.links.self;
+      } else if (x.status < 300) {
+        location.reload();
+      } else {
+        alert(x.status + ' ' + (answer && answer.code) + ' ' + (answer && answer.fieldName || ''));
+      }
+    };
+    x.send(body === undefined ? null : JSON.stringify(body));
+  }
+
+  function value(v) {
+    if (v === null || v === undefined) { return el('i', { 'class': 'none' }, ['null']); }
+    if (typeof v === 'string' && /^https?:\/\//.test(v)) { return el('a', { href: v }, [v]); }
+    if (typeof v !== 'object') { return document.createTextNode(String(v)); }
+    return el('pre', {}, [JSON.stringify(v, null, 2)]);
+  }
+
+  function rows(o, skip) {
+    return el('table', {}, Object.keys(o).filter(function (k) { return skip.indexOf(k) < 0; }).map(function (k) {
+      return el('tr', {}, [el('th', {}, [k]), el('td', {}, [value(o[k])])]);
+    }));
+  }
+
+  function buttons(o) {
+    return el('p', {}, Object.keys(o.actions || {}).map(function (k) {
+      return el('button', { onclick: function () { send('POST', o.actions[k], {}); } }, [k]);
+    }));
+  }
+
+  function links(o) {
+    return el('p', { 'class': 'links' }, Object.keys(o.links || {}).map(function (k) {
+      return el('a', { href: o.links[k] }, [k]);
+    }));
+  }
+
+  function list(c) {
+    var parts = [];
+    if (c.pagination && c.pagination.next) { parts.push(el('p', {}, [el('a', { href: c.pagination.next }, ['next page'])])); }
+    return el('div', {}, c.data.map(function (o) {
+      var self = o.links && o.links.self;
+      var title = (o.type || '') + ' ' + (o.id || '') + (o.name ? ' ' + o.name : '') + (o.state ? ' (' + o.state + ')' : '');
+      return el('details', {}, [el('summary', {}, [self ? el('a', { href: self }, [title]) : title]), single(o)]);
+    }).concat(parts));
+  }
+
+  function single(o) {
+    return el('div', {}, [links(o), buttons(o), rows(o, ['links', 'actions'])]);
+  }
+
+  function parse(field, text) {
+    if (/^(array|map|json)/.test(field.type)) { return JSON.parse(text); }
+    if (field.type === 'boolean') { return text === 'true'; }
+    return text;
+  }
+
+  function form(s, flag, title, submit) {
+    var inputs = {};
+    var names = Object.keys(s.resourceFields).filter(function (k) { return s.resourceFields[k][flag]; });
+    var table = el('table', {}, names.map(function (k) {
+      var f = s.resourceFields[k];
+      inputs[k] = el('input', { placeholder: f.type + (f['default'] === null ? '' : ' = ' + f['default']) });
+      if (flag === 'update' && data[k] !== null && data[k] !== undefined) {
+        inputs[k].value = typeof data[k] === 'object' ? JSON.stringify(data[k]) : String(data[k]);
+      }
+      return el('tr', {}, [el('th', {}, [k + (f.required ? ' *' : '')]), el('td', {}, [inputs[k]])]);
+    }));
+    return el('details', {}, [el('summary', {}, [title]), el('form', {
+      onsubmit: function () {
+        var body = {};
+        try {
+          names.forEach(function (k) { if (inputs[k].value !== '') { body[k] = parse(s.resourceFields[k], inputs[k].value); } });
+          submit(body);
+        } catch (e) { alert(e.message); }
+        return false;
+      }
+    }, [table, el('button', {}, [title])])]);
+  }
+
+  function forms(s, into) {
+    var self = data.links && data.links.self;
+    if (data.type === 'collection') {
+      if (s.collectionMethods.indexOf('POST') >= 0) {
+        into.appendChild(form(s, 'create', 'create ' + s.id, function (body) { send('POST', self, body); }));
+      }
+      return;
+    }
+    if (self && s.resourceMethods.indexOf('PUT') >= 0) {
+      into.appendChild(form(s, 'update', 'update', function (body) { send('PUT', self, body); }));
+    }
+    if (self && s.resourceMethods.indexOf('DELETE') >= 0) {
+      into.appendChild(el('p', {}, [el('button', { onclick: function () { if (confirm('Remove this?')) { send('DELETE', self); } } }, ['remove'])]));
+    }
+  }
+
+  document.addEventListener('DOMContentLoaded', function () {
+    var body = document.body;
+    var main = el('main', {});
+    body.appendChild(el('header', {}, [el('a', { href: schemas.replace(/\/schemas$/, '') }, ['Cattle API']), ' ', el('span', {}, [user])]));
+    body.appendChild(main);
+    main.appendChild(el('h1', {}, [data.type === 'collection' ? data.resourceType : data.type + ' ' + (data.id || '')]));
+    main.appendChild(data.type === 'collection' && data.data ? list(data) : single(data));
+    main.appendChild(el('details', {}, [el('summary', {}, ['JSON']), el('pre', {}, [JSON.stringify(data, null, 2)])]));
+    var x = new XMLHttpRequest();
+    x.open('GET', schemas + '/' + (data.resourceType || data.type));
+    x.setRequestHeader('Accept', 'application/json');
+    x.onload = function () { if (x.status === 200) { forms(JSON.parse(x.responseText), main); } };
+    x.send();
+  });
+})();

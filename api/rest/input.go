@@ -1,0 +1,148 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"mime"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/cattleio/cattle/shared/fault"
+)
+
+// maxMultipart bounds a multipart body: it carries simple fields only.
+const maxMultipart = 100 << 10
+
+// reserved are the parameters that are never fields.
+var reserved = map[string]bool{"_format": true, "_method": true, "_plainId": true, "action": true,
+	"include": true, "limit": true, "marker": true, "sort": true, "order": true}
+
+// input is what a request sent, in the order it was sent. Values are texts, lists
+// of texts, or what JSON makes of its values, numbers as json.Number.
+type input struct {
+	names  []string
+	values map[string]any
+}
+
+func (in *input) set(name string, v any) {
+	if _, ok := in.values[name]; !ok {
+		in.names = append(in.names, name)
+	}
+	in.values[name] = v
+}
+
+func (in *input) addAll(p params) {
+	lists := map[string][]any{}
+	for _, q := range p {
+		lists[q.name] = append(lists[q.name], q.value)
+	}
+	for _, q := range p {
+		if list := lists[q.name]; len(list) == 1 {
+			in.set(q.name, list[0])
+		} else {
+			in.set(q.name, list)
+		}
+	}
+}
+
+// readInput reads parameters, form and body.
+func (r *request) readInput() (*input, error) {
+	if r.input != nil {
+		return r.input, nil
+	}
+	if err := r.readForm(); err != nil {
+		return nil, err
+	}
+	in := &input{values: map[string]any{}}
+	if !r.multipart {
+		var sent params
+		for _, p := range r.query {
+			if !reserved[p.name] {
+				sent = append(sent, p)
+			}
+		}
+		in.addAll(sent)
+	}
+	in.addAll(r.form)
+	if r.form == nil && !r.multipart {
+		if err := in.addJSON(r.c.Body()); err != nil {
+			return nil, err
+		}
+	}
+	r.input = in
+	return in, nil
+}
+
+// readForm reads the body if it is a form. A body that is JSON is none, whatever
+// its content type says.
+func (r *request) readForm() error {
+	if r.form != nil || r.multipart {
+		return nil
+	}
+	kind, _, _ := mime.ParseMediaType(r.header(fiber.HeaderContentType))
+	switch kind {
+	case fiber.MIMEMultipartForm:
+		return r.readMultipart()
+	case fiber.MIMEApplicationForm:
+		body := r.c.Body()
+		if b := bytes.TrimSpace(body); len(b) > 0 && (b[0] == '{' || b[0] == '[') && json.Valid(b) {
+			return nil
+		}
+		r.form = parseParams(string(body))
+		if r.form == nil {
+			r.form = params{}
+		}
+	}
+	return nil
+}
+
+func (r *request) readMultipart() error {
+	if len(r.c.Body()) > maxMultipart {
+		return fault.TooLarge()
+	}
+	form, err := r.c.MultipartForm()
+	if err != nil {
+		return fault.Malformed("InvalidBodyContent", "the multipart body cannot be read")
+	}
+	r.multipart = true
+	for name, values := range form.Value {
+		for _, v := range values {
+			r.form = append(r.form, param{strings.Clone(name), strings.Clone(v)})
+		}
+	}
+	return nil
+}
+
+// addJSON adds the members of a JSON object. Other JSON counts as empty.
+func (in *input) addJSON(body []byte) error {
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		return nil
+	}
+	bad := fault.Malformed("InvalidBodyContent", "the body is not JSON")
+	if !json.Valid(body) || !utf8.Valid(body) {
+		return bad
+	}
+	if body[0] != '{' {
+		return nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	if _, err := dec.Token(); err != nil {
+		return bad
+	}
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return bad
+		}
+		var v any
+		if err := dec.Decode(&v); err != nil {
+			return bad
+		}
+		in.set(name.(string), v)
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package rest
+
+import (
+	"embed"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// explorerPath is where the script and the style of the page are served.
+const explorerPath = "/explorer"
+
+//go:embed explorer.js explorer.css
+var explorerFiles embed.FS
+
+// explorer serves the two files that the page refers to.
+func (a *API) explorer(c *fiber.Ctx) error {
+	name, kind := "explorer.js", "text/javascript; charset=utf-8"
+	if c.Params("file") == "explorer.css" {
+		name, kind = "explorer.css", "text/css; charset=utf-8"
+	} else if c.Params("file") != name {
+		return c.Next()
+	}
+	text, err := explorerFiles.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderContentType, kind)
+	return c.Send(text)
+}
+
+// asset returns the URL of one of the two files: cookies count for developers only.
+func (r *request) asset(kind string) string {
+	if r.api.flag("api.dev", false) {
+		if url := r.c.Cookies(kind + ".url"); url != "" {
+			return strings.Clone(url)
+		}
+	}
+	for _, name := range []string{"api." + kind + ".url", "api.ui." + kind + ".url"} {
+		if url := r.api.text(name, ""); url != "" {
+			return url
+		}
+	}
+	return explorerPath + "/explorer." + kind
+}
+
+// script texts and attributes must not be left by their own content.
+var (
+	inScript = strings.NewReplacer("/", `\/`, "<", `\u003c`)
+	inMarkup = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#39;")
+)
+
+// page wraps JSON in the page from which a script draws the explorer.
+func (r *request) page(body []byte) []byte {
+	quote := func(s string) string { return inScript.Replace(string(appendString(nil, s))) }
+	plain := func(s string) string { // for the two addresses, which readers expect unescaped
+		return strings.NewReplacer("<", `\u003c`, "'", `\u0027`).Replace(string(appendString(nil, s)))
+	}
+	var b strings.Builder
+	b.Grow(len(body) + len(body)/16 + 1024)
+	b.WriteString("<!DOCTYPE html>\n<!-- If you are reading this, you are not in a browser, so you probably want JSON: send 'Accept: application/json'. -->\n")
+	b.WriteString(`<link rel="stylesheet" type="text/css" href="` + inMarkup.Replace(r.asset("css")) + "\" />\n")
+	b.WriteString(`<script src="` + inMarkup.Replace(r.asset("js")) + "\"></script>\n<script>\n")
+	b.WriteString("var user = " + quote(r.caller.Name) + ";\n")
+	b.WriteString("var curlUser='${CATTLE_ACCESS_KEY}:${CATTLE_SECRET_KEY}';\n")
+	b.WriteString("var schemas=" + plain(r.base+"/v1/schemas") + ";\n")
+	if r.view != nil && r.view.Type("typeDocumentation") != nil {
+		text := plain(r.base + "/v1/typedocumentations")
+		b.WriteString("var docJson = '" + text[1:len(text)-1] + "';\n")
+	}
+	b.WriteString("var data = ")
+	_, _ = inScript.WriteString(&b, string(body))
+	b.WriteString("\n;\n</script>\n")
+	return []byte(b.String())
+}

@@ -1,0 +1,348 @@
+package rest
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/cattleio/cattle/api/auth"
+	"github.com/cattleio/cattle/shared/fault"
+	"github.com/cattleio/cattle/shared/schema"
+)
+
+// request is one request on its way. All its texts are copies: the framework
+// reuses its own.
+type request struct {
+	api      *API
+	c        *fiber.Ctx
+	ctx      context.Context
+	method   string
+	base     string // scheme and host
+	baseJSON string // the same inside a JSON string
+	path     string // as sent, decoded
+	segments []string
+	query    params
+	html     bool
+	browser  bool
+	clientIP string
+	caller   auth.Caller
+	view     *auth.View
+	plain    bool
+
+	form      params // of the body
+	multipart bool
+	input     *input // read when first asked for
+}
+
+// params are the parameters of a query or form in the order they were sent.
+type params []param
+
+type param struct{ name, value string }
+
+func (p params) get(name string) string {
+	for _, q := range p {
+		if q.name == name {
+			return q.value
+		}
+	}
+	return ""
+}
+
+func (p params) has(name string) bool {
+	return slices.ContainsFunc(p, func(q param) bool { return q.name == name })
+}
+
+func (p params) all(name string) []string {
+	var out []string
+	for _, q := range p {
+		if q.name == name {
+			out = append(out, q.value)
+		}
+	}
+	return out
+}
+
+// without returns the parameters that have none of the names.
+func (p params) without(names ...string) params {
+	out := make(params, 0, len(p)+1)
+	for _, q := range p {
+		if !slices.Contains(names, q.name) {
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
+func (p params) encode() string {
+	var b strings.Builder
+	for i, q := range p {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(url.QueryEscape(q.name))
+		b.WriteByte('=')
+		b.WriteString(url.QueryEscape(q.value))
+	}
+	return b.String()
+}
+
+func parseParams(text string) params {
+	var out params
+	for text != "" {
+		var pair string
+		pair, text, _ = strings.Cut(text, "&")
+		if pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		out = append(out, param{unescape(name), unescape(value)})
+	}
+	return out
+}
+
+// unescape decodes a query component; what is badly encoded stays as it is.
+func unescape(s string) string {
+	if !strings.ContainsAny(s, "%+") {
+		return s
+	}
+	if t, err := url.QueryUnescape(s); err == nil {
+		return t
+	}
+	return s
+}
+
+// header returns a copy of a request header.
+func (r *request) header(name string) string { return strings.Clone(r.c.Get(name)) }
+
+// read takes what every request has from the framework.
+func (r *request) read() {
+	raw := r.c.Request()
+	scheme := "http://"
+	if r.c.Context().IsTLS() {
+		scheme = "https://"
+	}
+	r.base = scheme + strings.ToLower(string(raw.URI().Host()))
+	path, query := string(raw.URI().PathOriginal()), string(raw.URI().QueryString())
+	if r.api.flag("api.allow.client.override", false) {
+		if sent := r.header("X-API-request-url"); sent != "" {
+			if u, err := url.Parse(sent); err == nil && u.Host != "" {
+				r.base, path, query = u.Scheme+"://"+strings.ToLower(u.Host), u.EscapedPath(), u.RawQuery
+			}
+		}
+	}
+	quoted := string(appendString(nil, r.base))
+	r.baseJSON = quoted[1 : len(quoted)-1]
+	r.query = parseParams(query)
+	r.path, r.segments = splitPath(path)
+	agent := strings.ToLower(r.header(fiber.HeaderUserAgent))
+	r.browser = strings.Contains(agent, "mozilla")
+	r.html = r.wantsHTML()
+	r.clientIP = r.findClientIP()
+	r.method = strings.Clone(r.c.Method())
+}
+
+// splitPath decodes a path; repeated and trailing slashes do not count.
+func splitPath(path string) (string, []string) {
+	var segments []string
+	for _, part := range strings.Split(path, "/") {
+		if t, err := url.PathUnescape(part); err == nil {
+			part = t
+		}
+		if part = strings.TrimSpace(part); part != "" {
+			segments = append(segments, part)
+		}
+	}
+	return "/" + strings.Join(segments, "/"), segments
+}
+
+func (r *request) wantsHTML() bool {
+	switch strings.ToLower(r.query.get("_format")) {
+	case "html":
+		return true
+	case "json":
+		return false
+	}
+	accept := r.header(fiber.HeaderAccept)
+	return r.browser && (accept == "" || strings.Contains(accept, "*/*"))
+}
+
+func (r *request) findClientIP() string {
+	if ip := r.header(fiber.HeaderXForwardedFor); ip != "" {
+		return ip
+	}
+	if r.api.flag("api.allow.client.override", false) {
+		if ip := r.header("X-API-client-ip"); ip != "" {
+			return ip
+		}
+	}
+	return r.c.Context().RemoteIP().String()
+}
+
+// serve finds out who asks for what and answers.
+func (r *request) serve() error {
+	r.read()
+	if err := r.readMethod(); err != nil {
+		return err
+	}
+	if err := r.guard(); err != nil {
+		return err
+	}
+	if len(r.segments) == 0 {
+		if r.redirects() {
+			return nil
+		}
+	} else if r.segments[0] != "v1" {
+		return fault.Invalid("UnsupportedVersion", "", "there is no version %s", r.segments[0])
+	}
+	if r.isScript() {
+		return r.script()
+	}
+	var err error
+	r.caller, err = r.api.Auth.Identify(r.ctx, auth.Login{
+		Authorization: r.header(fiber.HeaderAuthorization),
+		AccountUUID:   r.header("X-Account-Uuid"),
+		Address:       r.c.Context().RemoteIP().String(),
+	})
+	if err != nil {
+		return err
+	}
+	r.c.Set("X-API-Client-IP", r.clientIP)
+	r.view = r.caller.View
+	r.plain = r.caller.PlainIDs || r.caller.MayAskPlain && r.asksPlain()
+	return r.dispatch()
+}
+
+func (r *request) asksPlain() bool {
+	if !r.query.has("_plainId") || !slices.Contains(r.api.list("api.request.options", "_plainId"), "_plainId") {
+		return false
+	}
+	v := r.query.get("_plainId")
+	return v == "" || strings.EqualFold(v, "true")
+}
+
+// readMethod applies _method and refuses methods that nothing has.
+func (r *request) readMethod() error {
+	if m := r.query.get("_method"); m != "" {
+		r.method = strings.ToUpper(m)
+	} else if r.method == fiber.MethodPost {
+		if err := r.readForm(); err != nil {
+			return err
+		}
+		if m := r.form.get("_method"); m != "" {
+			r.method = strings.ToUpper(m)
+		}
+	}
+	switch r.method {
+	case fiber.MethodGet, fiber.MethodPost, fiber.MethodPut, fiber.MethodDelete:
+		return nil
+	}
+	return fault.NotAllowed()
+}
+
+// dispatch follows the path.
+func (r *request) dispatch() error {
+	switch {
+	case len(r.segments) == 0:
+		return r.versions()
+	case len(r.segments) == 1:
+		return r.version()
+	case len(r.segments) > 4:
+		return fault.NotFound()
+	}
+	if r.segments[1] == "scripts" {
+		return r.namedScript()
+	}
+	t := r.view.Find(r.segments[1])
+	if t == nil {
+		return fault.NotFound()
+	}
+	if s := special(t.Name); s != nil {
+		return s(r, t)
+	}
+	switch len(r.segments) {
+	case 2:
+		return r.collection(t)
+	case 3:
+		return r.single(t)
+	}
+	return r.link(t)
+}
+
+// collection answers /v1/TYPE.
+func (r *request) collection(t *auth.Type) error {
+	switch {
+	case r.method == fiber.MethodPost && r.query.has("action"):
+		return fault.Invalid("InvalidAction", "action", "%s has no such action", t.Plural)
+	case r.method == fiber.MethodGet && t.Lists():
+		return r.listType(t)
+	case r.method == fiber.MethodPost && t.Creates():
+		return r.create(t, nil)
+	}
+	return fault.NotAllowed()
+}
+
+// single answers /v1/TYPE/ID.
+func (r *request) single(t *auth.Type) error {
+	if t.Table == "" {
+		return fault.NotFound()
+	}
+	id, err := r.id(r.segments[2])
+	if err != nil {
+		return err
+	}
+	if r.method == fiber.MethodPost {
+		if !r.query.has("action") {
+			return fault.NotAllowed()
+		}
+		return r.act(t, id, r.query.get("action"))
+	}
+	if !t.Allows(r.method) {
+		return fault.NotAllowed()
+	}
+	switch r.method {
+	case fiber.MethodGet:
+		return r.get(t, id)
+	case fiber.MethodPut:
+		return r.update(t, id)
+	}
+	return r.remove(t, id)
+}
+
+// id reads the id of a path. What is none finds nothing.
+func (r *request) id(text string) (int64, error) {
+	stored := text
+	if !r.plain {
+		var ok bool
+		if stored, ok = schema.ParseID(text); !ok {
+			return 0, fault.NotFound()
+		}
+	}
+	id, err := strconv.ParseInt(stored, 10, 64)
+	if err != nil {
+		return 0, fault.NotFound()
+	}
+	return id, nil
+}
+
+// send answers with JSON, or with the page around it.
+func (r *request) send(status int, body []byte) error {
+	r.c.Set("X-API-Schemas", r.base+"/v1/schemas")
+	r.c.Status(status)
+	if r.html {
+		r.c.Set(fiber.HeaderContentType, "text/html; charset=utf-8")
+		return r.c.Send(r.page(body))
+	}
+	r.c.Set(fiber.HeaderContentType, "application/json; charset=utf-8")
+	return r.c.Send(body)
+}
+
+// sendText answers with something that is no JSON.
+func (r *request) sendText(contentType, body string) error {
+	r.c.Set("X-API-Schemas", r.base+"/v1/schemas")
+	r.c.Set(fiber.HeaderContentType, contentType)
+	return r.c.SendString(body)
+}

@@ -1,0 +1,36 @@
+package rest
+
+import (
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/cattleio/cattle/shared/fault"
+)
+
+// createAgent gives an agent without an address the one of the machine that asks.
+func createAgent(r *request, c *creation) error {
+	if uri, _ := c.Values["uri"].(string); uri != "" || !r.api.flag("agent.filter.assign.uri", true) {
+		return nil
+	}
+	host := r.clientIP
+	if r.api.flag("agent.filter.default.uri.reverse.dns", true) && net.ParseIP(host) != nil {
+		if names, err := net.DefaultResolver.LookupAddr(r.ctx, host); err == nil && len(names) > 0 {
+			host = strings.TrimSuffix(names[0], ".")
+		}
+	}
+	user, _ := c.Values["user"].(string)
+	if user == "" {
+		user = r.api.text("agent.filter.default.user", "root")
+	}
+	uri := strings.Replace(r.api.text("agent.filter.default.uri", "ssh://%s@%s:22"), "%s", user, 1)
+	uri = strings.Replace(uri, "%s", host, 1)
+	if len(uri) > 255 {
+		return fault.Invalid("MaxLengthExceeded", "uri", "the address of the agent is too long")
+	}
+	c.Values["uri"] = uri
+	if err := r.unique(c.Type, c.Type.Field("uri"), uri, 0); err != nil {
+		return fmt.Errorf("cannot give the agent an address: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package rest
+
+import (
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/cattleio/cattle/api/auth"
+	"github.com/cattleio/cattle/shared/fault"
+)
+
+const (
+	inputKey = "cattle.input"
+)
+
+// Input returns the fields of a request given to the hooks Subscribe and Publish:
+// checked on POST, as they were sent on GET.
+func Input(c *fiber.Ctx) map[string]any {
+	m, _ := c.Locals(inputKey).(map[string]any)
+	return m
+}
+
+// subscribeType hands subscriptions to the gateway. A GET that is no upgrade lists
+// nothing.
+func subscribeType(r *request, t *auth.Type) error {
+	if len(r.segments) > 2 {
+		return fault.NotFound()
+	}
+	switch {
+	case r.method == "POST" && t.Creates():
+		values, err := r.values(t, 0)
+		if err != nil {
+			return err
+		}
+		return r.hand(r.api.Subscribe, values)
+	case r.method == "GET" && strings.EqualFold(r.header(fiber.HeaderUpgrade), "websocket"):
+		names := []any{}
+		for _, n := range r.query.all("eventNames") {
+			names = append(names, n)
+		}
+		include := []any{}
+		for _, n := range r.query.all("include") {
+			include = append(include, n)
+		}
+		return r.hand(r.api.Subscribe, map[string]any{"eventNames": names, "include": include})
+	case r.method == "GET" && t.Lists():
+		return r.sendDocs(t, nil)
+	}
+	return fault.NotAllowed()
+}
+
+// publishType hands events of callers to the gateway.
+func publishType(r *request, t *auth.Type) error {
+	if len(r.segments) > 2 {
+		return fault.NotFound()
+	}
+	if r.method != "POST" || !t.Creates() {
+		return fault.NotAllowed()
+	}
+	values, err := r.values(t, 0)
+	if err != nil {
+		return err
+	}
+	return r.hand(r.api.Publish, values)
+}
+
+func (r *request) hand(hook func(*fiber.Ctx, auth.Caller) error, values map[string]any) error {
+	if hook == nil {
+		return fault.Unavailable("there is no event stream here")
+	}
+	r.c.Set("X-API-Schemas", r.base+"/v1/schemas")
+	r.c.Locals(inputKey, values)
+	return hook(r.c, r.caller)
+}
+
+// configContentType hands bundles of configuration to whoever makes them.
+func configContentType(r *request, t *auth.Type) error {
+	switch {
+	case len(r.segments) == 2 && r.method == "GET" && t.Lists():
+		return r.sendDocs(t, nil)
+	case len(r.segments) != 3:
+		return fault.NotAllowed()
+	case !t.Allows(r.method) || r.api.ConfigContent == nil:
+		return fault.NotFound()
+	}
+	r.c.Set("X-API-Schemas", r.base+"/v1/schemas")
+	return r.api.ConfigContent(r.c, r.caller, r.segments[2])
+}

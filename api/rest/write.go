@@ -1,0 +1,138 @@
+package rest
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// The functions here append JSON to a buffer. Nothing on the way of a list goes
+// through reflection.
+
+const hexDigits = "0123456789abcdef"
+
+// plainChar tells which bytes stand for themselves inside a JSON string.
+var plainChar = func() (t [256]bool) {
+	for c := 0x20; c < 0x80; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
+// appendString appends s as a JSON string. What is no UTF-8 is replaced.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	start := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if plainChar[c] {
+			i++
+			continue
+		}
+		if c >= utf8.RuneSelf {
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && n == 1 {
+				b = append(append(b, s[start:i]...), `\ufffd`...)
+				start = i + 1
+			}
+			i += n
+			continue
+		}
+		b = append(b, s[start:i]...)
+		switch c {
+		case '"', '\\':
+			b = append(b, '\\', c)
+		case '\n':
+			b = append(b, '\\', 'n')
+		case '\r':
+			b = append(b, '\\', 'r')
+		case '\t':
+			b = append(b, '\\', 't')
+		default:
+			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		}
+		i++
+		start = i
+	}
+	return append(append(b, s[start:]...), '"')
+}
+
+// appendDate appends milliseconds since 1970 as yyyy-MM-ddTHH:mm:ssZ.
+func appendDate(b []byte, millis int64) []byte {
+	b = append(b, '"')
+	b = time.UnixMilli(millis).UTC().AppendFormat(b, "2006-01-02T15:04:05Z")
+	return append(b, '"')
+}
+
+// appendValue appends any value of a row or of a handler's answer.
+func appendValue(b []byte, v any) []byte {
+	switch x := v.(type) {
+	case nil:
+		return append(b, "null"...)
+	case string:
+		return appendString(b, x)
+	case int64:
+		return strconv.AppendInt(b, x, 10)
+	case int:
+		return strconv.AppendInt(b, int64(x), 10)
+	case bool:
+		return strconv.AppendBool(b, x)
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return append(b, "null"...)
+	}
+	return append(b, text...)
+}
+
+// appendStrings appends a list of texts.
+func appendStrings(b []byte, list []string) []byte {
+	b = append(b, '[')
+	for i, s := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, s)
+	}
+	return append(b, ']')
+}
+
+// object appends the members of a JSON object, with the commas between them.
+type object struct {
+	b     []byte
+	begun bool
+}
+
+// open begins an object at the end of b.
+func open(b []byte) object { return object{b: append(b, '{')} }
+
+// key begins a member; the caller appends its value to o.b.
+func (o *object) key(name string) {
+	if o.begun {
+		o.b = append(o.b, ',')
+	}
+	o.begun = true
+	o.b = append(appendString(o.b, name), ':')
+}
+
+// text adds a member that is a text.
+func (o *object) text(name, value string) {
+	o.key(name)
+	o.b = appendString(o.b, value)
+}
+
+// raw adds a member that is JSON already.
+func (o *object) raw(name, value string) {
+	o.key(name)
+	o.b = append(o.b, value...)
+}
+
+// value adds a member of any kind.
+func (o *object) value(name string, v any) {
+	o.key(name)
+	o.b = appendValue(o.b, v)
+}
+
+// close ends the object and returns the buffer.
+func (o *object) close() []byte { return append(o.b, '}') }

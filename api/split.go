@@ -1,0 +1,134 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Split deals the connections of one listener to two servers by the first request
+// on each: what is for the event stream goes to the gateway, anything else to the
+// web. One port serves both then, and each part keeps the server that suits it. A
+// connection that says nothing for five seconds is closed.
+func Split(ctx context.Context, ln net.Listener) (gateway, web net.Listener) {
+	g, w := newBranch(ln.Addr()), newBranch(ln.Addr())
+	go func() {
+		<-ctx.Done()
+		_ = ln.Close()
+	}()
+	go func() {
+		defer g.Close()
+		defer w.Close()
+		for {
+			conn, err := ln.Accept()
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err != nil {
+				time.Sleep(5 * time.Millisecond) // out of descriptors: give some back first
+				continue
+			}
+			go deal(conn, g, w)
+		}
+	}()
+	return g, w
+}
+
+// longest is how much of a first line is looked at.
+const longest = 4096
+
+func deal(conn net.Conn, gateway, web *branch) {
+	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	r := bufio.NewReaderSize(conn, longest)
+	line, err := peekLine(r)
+	if err != nil && len(line) == 0 {
+		_ = conn.Close()
+		return
+	}
+	_ = conn.SetReadDeadline(time.Time{})
+	to := web
+	if streams(line) {
+		to = gateway
+	}
+	to.give(&peeked{Conn: conn, r: r})
+}
+
+// peekLine returns what there is of the first line without taking it.
+func peekLine(r *bufio.Reader) (string, error) {
+	for n := 1; ; {
+		b, err := r.Peek(n)
+		if i := strings.IndexByte(string(b), '\n'); i >= 0 {
+			return string(b[:i]), nil
+		}
+		if err != nil || n >= longest {
+			return string(b), err
+		}
+		n = max(r.Buffered(), n) + 1
+		n = min(n, longest)
+	}
+}
+
+// streams tells whether a request line is one for the gateway.
+func streams(line string) bool {
+	method, rest, _ := strings.Cut(line, " ")
+	path, _, _ := strings.Cut(rest, " ")
+	path, _, _ = strings.Cut(strings.ToLower(path), "?")
+	for strings.Contains(path, "//") {
+		path = strings.ReplaceAll(path, "//", "/")
+	}
+	path = strings.TrimRight(path, "/")
+	return (method == "GET" || method == "POST") && path == "/v1/subscribe" || method == "POST" && path == "/v1/publish"
+}
+
+// peeked is a connection whose beginning has been read already.
+type peeked struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (p *peeked) Read(b []byte) (int, error) {
+	if p.r == nil {
+		return p.Conn.Read(b)
+	}
+	n, err := p.r.Read(b)
+	if p.r.Buffered() == 0 {
+		p.r = nil // let the buffer go
+	}
+	return n, err
+}
+
+// branch is a listener that gets its connections from elsewhere.
+type branch struct {
+	addr  net.Addr
+	conns chan net.Conn
+	once  sync.Once
+	done  chan struct{}
+}
+
+func newBranch(addr net.Addr) *branch {
+	return &branch{addr: addr, conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+func (b *branch) give(c net.Conn) {
+	select {
+	case b.conns <- c:
+	case <-b.done:
+		_ = c.Close()
+	}
+}
+
+func (b *branch) Accept() (net.Conn, error) {
+	select {
+	case c := <-b.conns:
+		return c, nil
+	case <-b.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (b *branch) Close() error   { b.once.Do(func() { close(b.done) }); return nil }
+func (b *branch) Addr() net.Addr { return b.addr }

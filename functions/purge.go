@@ -1,0 +1,45 @@
+package functions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/store"
+)
+
+// purge launches the purge of what was removed long enough ago, a page of each type
+// at a time.
+var purge = Function{Name: "purge.resources", Run: func(ctx context.Context, d Deps) error {
+	for _, typ := range resource.All.Tables() {
+		def := resource.All.Verb(typ, "purge")
+		if def == nil || !typ.HasColumn("removed") {
+			continue
+		}
+		rows, err := d.Store.Purgeable(ctx, typ, 500)
+		if err != nil {
+			return fmt.Errorf("cannot list removed rows of %s: %w", typ.Name, err)
+		}
+		for _, row := range rows {
+			var launched *store.Launched
+			err := d.Store.Write(ctx, "purge", func(tx *store.Tx) (err error) {
+				launched, err = tx.Launch(ctx, store.Launch{Process: def, Row: row, Server: d.Server})
+				return err
+			})
+			if errors.Is(err, store.ErrCannotStart) || errors.Is(err, store.ErrConflict) {
+				continue // somebody moved it; next time
+			}
+			if err != nil {
+				return err
+			}
+			d.Ring(launched.Bells)
+		}
+	}
+	return nil
+}}
+
+// cleanup forgets the logs and rows of processes that ended long ago.
+var cleanup = Function{Name: "cleanup.process.instances", Run: func(ctx context.Context, d Deps) error {
+	return d.Store.ForgetEnded(ctx, 1000*d.Settings.Int("process.instance.retention.seconds"), 5000)
+}}

@@ -1,0 +1,22 @@
+package functions
+
+import "context"
+
+// reconcile rings for every process that should be running and is not: its bell
+// was lost, its worker died, its pause is over. It is what makes the queue
+// dispensable. A page at a time, and none while the queue is full anyway.
+var reconcile = Function{Name: "process.replay", Run: func(ctx context.Context, d Deps) error {
+	size := int(d.Settings.Int("process.replay.batch.size"))
+	if size <= 0 {
+		size = 500
+	}
+	if depth, err := d.Depth(); err == nil && depth > 4*size {
+		return nil
+	}
+	due, err := d.Store.Due(ctx, size)
+	if err != nil {
+		return err
+	}
+	d.Ring(due)
+	return nil
+}}

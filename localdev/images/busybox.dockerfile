@@ -1,0 +1,4 @@
+FROM scratch
+ADD root.tar /
+ENV PATH=/usr/local/bin:/usr/bin:/bin
+CMD ["sh"]

@@ -1,0 +1,391 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cattleio/cattle/api"
+	"github.com/cattleio/cattle/api/gateway"
+	"github.com/cattleio/cattle/api/rest"
+	"github.com/cattleio/cattle/functions"
+	"github.com/cattleio/cattle/shared/config"
+	"github.com/cattleio/cattle/shared/event"
+	"github.com/cattleio/cattle/shared/lock"
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/queue"
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/store"
+	"github.com/cattleio/cattle/shared/wire"
+	"github.com/cattleio/cattle/workers"
+	"github.com/cattleio/cattle/workers/agent/driver/sim"
+)
+
+// profiles are the parts of a server.
+var profiles = []string{"api", "worker", "gateway", "scheduler"}
+
+// server is one process: some of the parts and what they share.
+type server struct {
+	settings *config.Settings
+	parts    map[string]bool
+	id       string
+	log      *slog.Logger
+
+	store *store.Store // nil for a gateway alone: it touches no SQL
+	redis redis.UniversalClient
+	bus   *event.Bus
+	queue *queue.Queue
+	locks *lock.Locks
+}
+
+func newServer(settings *config.Settings, profile string, log *slog.Logger) (*server, error) {
+	s := &server{settings: settings, parts: map[string]bool{}, log: log}
+	names := profiles
+	if profile != "" {
+		names = strings.Split(profile, ",")
+	}
+	for _, p := range names {
+		if !slices.Contains(profiles, p) {
+			return nil, fmt.Errorf("there is no profile %q: it is one of %s", p, strings.Join(profiles, ", "))
+		}
+		s.parts[p] = true
+	}
+	if len(s.parts) < len(profiles) && (settings.Get("db.url") == "" && !s.only("gateway") || settings.Get("redis.url") == "") {
+		return nil, errors.New("a part of a server needs CATTLE_DB_URL and CATTLE_REDIS_URL, where it meets the others")
+	}
+	s.id = settings.Get("server.id")
+	if s.id == "" {
+		s.id = token(8)
+	}
+	return s, nil
+}
+
+func (s *server) only(part string) bool { return len(s.parts) == 1 && s.parts[part] }
+
+func token(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // it never fails
+	return hex.EncodeToString(b)
+}
+
+// run serves until ctx ends, then lets everything finish for a few seconds.
+func (s *server) run(ctx context.Context) error {
+	address := net.JoinHostPort(s.settings.Get("http.host"), s.settings.Get("http.port"))
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("cannot listen: %w", err)
+	}
+	defer ln.Close()
+	// What the parts share outlives them by a moment, so that each can end well.
+	shared, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	closing, err := s.connect(shared)
+	if err != nil {
+		return err
+	}
+	defer closing()
+	g, ctx := errgroup.WithContext(ctx)
+	go func() { _ = s.bus.Run(shared) }()
+	go func() { _ = s.queue.Run(shared) }()
+	if s.store != nil {
+		g.Go(func() error { return s.follow(ctx) })
+	}
+	s.start(ctx, g, ln)
+	fmt.Println("Startup Succeeded, Listening on port", ln.Addr().(*net.TCPAddr).Port)
+	s.log.Info("serving", "address", ln.Addr().String(), "parts", s.names(), "server", s.id, "version", versionText())
+	err = g.Wait()
+	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled) || errors.Is(err, net.ErrClosed)) {
+		return nil
+	}
+	return err
+}
+
+func (s *server) names() string {
+	var out []string
+	for _, p := range profiles {
+		if s.parts[p] {
+			out = append(out, p)
+		}
+	}
+	return strings.Join(out, ",")
+}
+
+// connect opens what the parts stand on.
+func (s *server) connect(ctx context.Context) (closing func(), err error) {
+	client, stop, err := queue.Connect(ctx, s.settings.Get("redis.url"))
+	if err != nil {
+		return nil, err
+	}
+	redis.SetLogger(quiet{})
+	s.redis, s.bus, s.queue, s.locks = client, event.New(client, s.log), queue.New(client, s.log), lock.New(client)
+	if s.only("gateway") {
+		return func() { _ = client.Close(); stop() }, nil
+	}
+	if s.store, err = openStore(ctx, s.settings); err != nil {
+		return nil, err
+	}
+	if err := s.secure(ctx); err != nil {
+		return nil, err
+	}
+	return func() { _ = client.Close(); stop(); _ = s.store.Close() }, nil
+}
+
+// quiet keeps the Redis client from writing to the log by itself: what matters
+// comes back as an error to whoever asked.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
+
+func openStore(ctx context.Context, settings *config.Settings) (*store.Store, error) {
+	address := settings.Get("db.url")
+	if address == "" {
+		address = filepath.Join(home(), "cattle.db")
+	}
+	var s *store.Store
+	var err error
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Second) { // the database may start later than we do
+		if s, err = store.Open(ctx, address); err == nil || time.Now().After(deadline) || ctx.Err() != nil {
+			break
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Migrate(ctx); err != nil {
+		return nil, err
+	}
+	values, err := s.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	settings.SetDatabase(values)
+	return s, nil
+}
+
+// secure turns security on for a server that others can reach, unless somebody has
+// decided otherwise, and says once how to get in.
+func (s *server) secure(ctx context.Context) error {
+	host := s.settings.Get("http.host")
+	ip := net.ParseIP(host)
+	if host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	v, decided := s.settings.Lookup("api.security.enabled")
+	if decided && v.Value != "true" {
+		s.log.Warn("anybody who reaches this server is its administrator: api.security.enabled is false", "address", host, "source", v.Source)
+		return nil
+	}
+	if !decided {
+		s.settings.SetDefault("api.security.enabled", "true")
+	}
+	return s.firstKey(ctx)
+}
+
+// firstKey gives the administrator a key when there is none, and prints it.
+func (s *server) firstKey(ctx context.Context) error {
+	if !s.parts["api"] {
+		return nil
+	}
+	typ := resource.All.Type("credential")
+	keys, err := s.store.Find(ctx, typ, process.Match{"accountId": int64(1), "kind": "apiKey", "removed": nil})
+	if err != nil || len(keys) > 0 {
+		return err
+	}
+	public, secret := strings.ToUpper(token(10)), token(20)
+	err = s.store.Write(ctx, "first key", func(tx *store.Tx) error {
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return err
+		}
+		return tx.Insert(ctx, store.NewRow(typ, now, map[string]any{"accountId": int64(1), "kind": "apiKey", "state": "active", "publicValue": public, "secretValue": secret}))
+	})
+	if err == nil {
+		fmt.Printf("Security is on. The administrator's key, shown this once:\n  CATTLE_ACCESS_KEY=%s\n  CATTLE_SECRET_KEY=%s\n", public, secret)
+	}
+	return err
+}
+
+// settingsChannel tells all servers that the settings in the database changed.
+const settingsChannel = "cattle.settings"
+
+// follow keeps the settings of the database in force: at once when a server says
+// that they changed, and by looking every second in case nobody heard.
+func (s *server) follow(ctx context.Context) error {
+	changed := make(chan struct{}, 1)
+	defer s.bus.Subscribe(ctx, settingsChannel, func(string) {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-time.After(time.Second):
+		}
+		if values, err := s.store.Settings(ctx); err == nil {
+			s.settings.SetDatabase(values)
+		}
+	}
+}
+
+// start runs the parts.
+func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) {
+	var work *workers.Worker
+	if s.parts["worker"] || s.parts["api"] { // the API shows the logic that workers run
+		work = workers.New(workers.Deps{Store: s.store, Queue: s.queue, Bus: s.bus, Locks: s.locks, Settings: s.settings,
+			Server: s.id, Slots: int(s.settings.Int("worker.slots")), Log: s.log})
+	}
+	if s.parts["worker"] {
+		g.Go(func() error { return work.Run(ctx) })
+	}
+	if s.parts["scheduler"] {
+		g.Go(func() error { return functions.Run(ctx, s.functions()) })
+	}
+	agents, web := ln, ln
+	if s.parts["gateway"] && s.parts["api"] {
+		agents, web = api.Split(ctx, ln)
+	}
+	if s.parts["gateway"] {
+		gate := gateway.New(gateway.Config{Bus: s.bus, Locks: s.locks, Server: s.id, Log: s.log, Sim: simulate})
+		g.Go(func() error { return gate.Run(ctx, agents) })
+	}
+	switch {
+	case s.parts["api"]:
+		g.Go(func() error { return api.Run(ctx, s.api(work), web) })
+	case !s.parts["gateway"]:
+		g.Go(func() error { return s.alone(ctx, ln) })
+	}
+}
+
+func (s *server) functions() functions.Deps {
+	return functions.Deps{Store: s.store, Ring: s.queue.Ring, Depth: s.queue.Depth, Locks: s.locks, Settings: s.settings, Server: s.id, Log: s.log}
+}
+
+func (s *server) api(work *workers.Worker) api.Deps {
+	return api.Deps{Store: s.store, Bus: s.bus, Settings: s.settings, Log: s.log, Rest: rest.Config{
+		Store: s.store, Settings: s.settings, ServerID: s.id, Ring: s.queue.Ring,
+		SettingsChanged: func() { s.tell(settingsChannel) },
+		Changed:         func(c rest.Change) { s.changed(c) },
+		RunTask:         s.runTask,
+		Handlers: func(name, list string) []rest.Implementation {
+			var out []rest.Implementation
+			for _, stage := range []process.Stage{process.Pre, process.Main, process.Post} {
+				if stage.String() != list {
+					continue
+				}
+				for _, h := range work.Engine().Attached(name, stage) {
+					out = append(out, rest.Implementation{Name: h.Name, ClassName: "handler." + h.Name,
+						Properties: map[string]any{"name": h.Name, "priority": fmt.Sprint(h.Priority)}})
+				}
+			}
+			return out
+		},
+	}}
+}
+
+func (s *server) tell(channel string) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		_, _ = s.bus.Publish(ctx, channel, "{}")
+	}()
+}
+
+// changed announces a write of the API.
+func (s *server) changed(c rest.Change) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		data, err := wire.Encode(c)
+		if err != nil {
+			return
+		}
+		if text, err := json.Marshal(&wire.Event{ID: token(16), Name: "api.change", Data: data, TimeMillis: time.Now().UnixMilli()}); err == nil {
+			_, _ = s.bus.Publish(ctx, "api.change", string(text))
+		}
+	}()
+}
+
+// runTask runs a task now, in the background.
+func (s *server) runTask(name string) error {
+	for _, f := range functions.All {
+		if f.Name == name {
+			go func() {
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				defer cancel()
+				if err := f.Run(ctx, s.functions()); err != nil {
+					s.log.Warn("task failed", "task", name, "err", err)
+				}
+			}()
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no task %s", name)
+}
+
+// simulate plays an agent whose address is sim://.
+func simulate(p wire.Parcel) gateway.Player {
+	data := map[string]any{}
+	_ = json.Unmarshal(p.Data, &data) // an agent without data has one host and one pool
+	return sim.New(sim.Config{AgentUUID: p.UUID, Data: data})
+}
+
+// alone answers health checks of a process that serves nothing else.
+func (s *server) alone(ctx context.Context, ln net.Listener) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("pong")) })
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		<-ctx.Done()
+		_ = server.Close()
+	}()
+	if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// health asks the server of this machine how it is.
+func health(ctx context.Context) error {
+	settings, err := config.Load(os.Environ(), nil, home(), defaults())
+	if err != nil {
+		return err
+	}
+	host := settings.Get("http.host")
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, settings.Get("http.port"))+"/ping", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the server answers %s", resp.Status)
+	}
+	fmt.Println("ok")
+	return nil
+}

@@ -1,0 +1,87 @@
+// Package lock keeps named locks in Redis. They make contention cheap and elect
+// leaders; what must be right whoever holds a lock is decided in SQL. A lock that
+// cannot be asked for because Redis is away counts as free.
+package lock
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+)
+
+// Locks takes and gives back locks.
+type Locks struct{ client redis.UniversalClient }
+
+// New returns locks over client.
+func New(client redis.UniversalClient) *Locks { return &Locks{client} }
+
+var release = redis.NewScript(`if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end return 0`)
+
+var renew = redis.NewScript(`if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("pexpire", KEYS[1], ARGV[2]) end return 0`)
+
+// Try takes a lock, or says at once that somebody has it. It ends by itself after
+// ttl.
+func (l *Locks) Try(ctx context.Context, name string, ttl time.Duration) (free func(), ok bool) {
+	token := uuid.NewString()
+	got, err := l.client.SetNX(ctx, key(name), token, ttl).Result()
+	if err != nil {
+		return func() {}, true
+	}
+	if !got {
+		return nil, false
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		release.Run(ctx, l.client, []string{key(name)}, token)
+	}, true
+}
+
+// Lead calls f while this process is the leader under a name, and returns when ctx
+// ends. f's context ends when the lead is lost. Two leaders for a moment are
+// possible and must be harmless.
+func (l *Locks) Lead(ctx context.Context, name string, ttl time.Duration, f func(ctx context.Context)) {
+	token := uuid.NewString()
+	for ctx.Err() == nil {
+		got, err := l.client.SetNX(ctx, key(name), token, ttl).Result()
+		if got || err != nil { // without Redis everybody leads: the work goes on
+			l.hold(ctx, name, token, ttl, f)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(ttl / 3):
+		}
+	}
+	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	release.Run(free, l.client, []string{key(name)}, token)
+}
+
+func (l *Locks) hold(ctx context.Context, name, token string, ttl time.Duration, f func(ctx context.Context)) {
+	led, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(led)
+	}()
+	for {
+		select {
+		case <-done:
+			stop()
+			return
+		case <-time.After(ttl / 3):
+		}
+		n, err := renew.Run(ctx, l.client, []string{key(name)}, token, ttl.Milliseconds()).Int()
+		if err == nil && n == 0 { // emptied or taken: take it again if nobody has
+			if got, err := l.client.SetNX(ctx, key(name), token, ttl).Result(); err == nil && !got {
+				stop()
+				<-done
+				return
+			}
+		}
+	}
+}
+
+func key(name string) string { return "cattle:lock:" + name }

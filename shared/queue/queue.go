@@ -1,0 +1,148 @@
+// Package queue wakes workers. A task says 'look at process N now' and nothing
+// else: lost, repeated or late, it changes no outcome. It is the home of Asynq.
+package queue
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cattleio/cattle/shared/process"
+)
+
+const (
+	task   = "process.execute"
+	urgent = "urgent"
+	normal = "normal"
+)
+
+// Queue rings bells and answers them.
+type Queue struct {
+	redis  redis.UniversalClient
+	client *asynq.Client
+	bells  chan process.Bell
+	log    *slog.Logger
+}
+
+// New returns a queue over client; the caller closes the client.
+func New(client redis.UniversalClient, log *slog.Logger) *Queue {
+	return &Queue{redis: client, client: asynq.NewClientFromRedisClient(client), bells: make(chan process.Bell, 10_000), log: log}
+}
+
+// Ring asks for each process to be looked at. It never waits: what does not fit
+// into the buffer is found by the reconciler.
+func (q *Queue) Ring(bells []process.Bell) {
+	for _, b := range bells {
+		select {
+		case q.bells <- b:
+		default:
+			return
+		}
+	}
+}
+
+// Run sends what was rung until ctx ends.
+func (q *Queue) Run(ctx context.Context) error {
+	const senders = 4
+	for range senders - 1 {
+		go q.send(ctx)
+	}
+	q.send(ctx)
+	return nil
+}
+
+func (q *Queue) send(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case b := <-q.bells:
+			if err := q.enqueue(ctx, b); err != nil && ctx.Err() == nil {
+				q.log.DebugContext(ctx, "bell was not heard", "id", b.ID, "err", err)
+			}
+		}
+	}
+}
+
+// enqueue names the task by the wake and the claim, so that a new wake is never
+// taken for an old task that still stands in the queue, active or archived.
+func (q *Queue) enqueue(ctx context.Context, b process.Bell) error {
+	payload := binary.BigEndian.AppendUint64(nil, uint64(b.ID))
+	name := normal
+	if b.Priority > 0 {
+		name = urgent
+	}
+	_, err := q.client.EnqueueContext(ctx, asynq.NewTask(task, payload),
+		asynq.TaskID(fmt.Sprintf("process:%d:%d:%d", b.ID, b.WakeSeq, b.RunEpoch)),
+		asynq.Queue(name), asynq.MaxRetry(1000), asynq.Timeout(time.Hour))
+	if errors.Is(err, asynq.ErrTaskIDConflict) {
+		return nil
+	}
+	return err
+}
+
+// Depth counts the tasks that wait for a worker.
+func (q *Queue) Depth() (int, error) {
+	inspector := asynq.NewInspectorFromRedisClient(q.redis)
+	n := 0
+	for _, name := range []string{urgent, normal} {
+		info, err := inspector.GetQueueInfo(name)
+		if errors.Is(err, asynq.ErrQueueNotFound) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		n += info.Pending
+	}
+	return n, nil
+}
+
+// Serve answers bells with up to slots at a time until ctx ends, then waits a
+// moment for those at work. What look returns as an error is looked at again.
+func (q *Queue) Serve(ctx context.Context, slots int, look func(ctx context.Context, id int64) error) error {
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	server := asynq.NewServerFromRedisClient(q.redis, asynq.Config{
+		Concurrency:              slots,
+		Queues:                   map[string]int{urgent: 3, normal: 7},
+		TaskCheckInterval:        5 * time.Millisecond,
+		DelayedTaskCheckInterval: time.Second,
+		JanitorInterval:          time.Minute,
+		ShutdownTimeout:          3 * time.Second,
+		BaseContext:              func() context.Context { return work },
+		RetryDelayFunc:           func(int, error, *asynq.Task) time.Duration { return time.Second },
+		IsFailure:                func(error) bool { return false },
+		Logger:                   quiet{q.log},
+		LogLevel:                 asynq.WarnLevel,
+	})
+	err := server.Start(asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
+		if len(t.Payload()) != 8 {
+			return nil
+		}
+		return look(ctx, int64(binary.BigEndian.Uint64(t.Payload())))
+	}))
+	if err != nil {
+		return fmt.Errorf("cannot serve the queue: %w", err)
+	}
+	<-ctx.Done()
+	server.Stop()
+	server.Shutdown()
+	return nil
+}
+
+// quiet lets Asynq speak through slog. What it calls an error is noise to us: the
+// rows know what is to be done.
+type quiet struct{ log *slog.Logger }
+
+func (l quiet) Debug(a ...any) {}
+func (l quiet) Info(a ...any)  {}
+func (l quiet) Warn(a ...any)  { l.log.Debug("queue", "says", fmt.Sprint(a...)) }
+func (l quiet) Error(a ...any) { l.log.Debug("queue", "says", fmt.Sprint(a...)) }
+func (l quiet) Fatal(a ...any) { l.log.Error("queue", "says", fmt.Sprint(a...)) }

@@ -1,0 +1,178 @@
+// Package agent is the program that runs on a host: it connects to a server, does
+// what the server's commands say by means of drivers, and reports what is there.
+//
+//	             ┌──────── session ────────┐
+//	gateway ◀──▶ │ one WebSocket at a time │──▶ desk ──▶ driver of the command's kind
+//	             └─────────────────────────┘     └─ one command a resource, 25 in all
+//	                    ping ─────────────────▶ pinger ──▶ every driver
+//
+// Commands outlive the connection they came by: their answer goes up the next one.
+// The agent is the last judge of order: it refuses what is older than something it
+// has already done. It knows no database, no queue and no engine.
+package agent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cattleio/cattle/workers/agent/driver"
+)
+
+// Config says where the server is and who this host is.
+type Config struct {
+	// URL of the server, as in http://127.0.0.1:8080.
+	URL string
+	// Token registers the host once; then its own keys are kept in Home. Without
+	// token and keys the server must be one that asks nobody who he is.
+	Token                string
+	AccessKey, SecretKey string
+	// Home keeps identity, keys and fences. Empty is /var/lib/cattle.
+	Home string
+	// Hostname names the host; empty asks the system.
+	Hostname string
+	// HostIP is where users reach published ports; empty is the address from
+	// which this host reaches the server.
+	HostIP string
+	// PhysicalHostUUID and DockerUUID are identities; empty takes them from
+	// CATTLE_PHYSICAL_HOST_UUID and CATTLE_DOCKER_UUID, else random ones from Home.
+	PhysicalHostUUID, DockerUUID string
+	// Drivers are the kinds to serve; none is docker.
+	Drivers []string
+	// CAFile is trusted besides the system's authorities.
+	CAFile string
+	// Workers is how many commands run at a time; 0 is 25.
+	Workers int
+	// Retry is the first pause between connections; 0 is a second.
+	Retry time.Duration
+	// Silence is how long nothing may be heard; 0 is a minute.
+	Silence time.Duration
+	Version string
+	Log     *slog.Logger
+}
+
+type agent struct {
+	config  Config
+	home    home
+	base    *url.URL
+	http    *http.Client
+	self    identity
+	bootID  string
+	drivers map[string]driver.Driver
+	desk    *desk
+	pinger  *pinger
+	line    line
+	log     *slog.Logger
+}
+
+// Run serves the host until ctx ends, through any number of connections. It
+// returns an error when it cannot begin, or when the server refuses the token.
+func Run(ctx context.Context, config Config) error {
+	a, err := newAgent(config)
+	if err != nil {
+		return err
+	}
+	defer a.desk.fences.Close()
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.pinger.run(groupCtx) })
+	group.Go(func() error { return a.connectAgainAndAgain(groupCtx) })
+	err = group.Wait()
+	a.desk.wait()
+	if ctx.Err() != nil {
+		return nil // asked to end
+	}
+	return err
+}
+
+func newAgent(config Config) (*agent, error) {
+	config = withDefaults(config)
+	base, err := serverURL(config.URL)
+	if err != nil {
+		return nil, err
+	}
+	a := &agent{config: config, home: home(config.Home), base: base, bootID: uuid.NewString(), log: config.Log}
+	if err := os.MkdirAll(config.Home, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the agent's home: %w", err)
+	}
+	if a.http, err = httpClient(config.CAFile); err != nil {
+		return nil, err
+	}
+	if a.self, err = a.home.identity(config); err != nil {
+		return nil, err
+	}
+	if a.config.HostIP == "" {
+		a.config.HostIP = addressTowards(base)
+	}
+	if a.drivers, err = openDrivers(a.config, a.self); err != nil {
+		return nil, err
+	}
+	fences, err := openFences(a.home.path("fences"))
+	if err != nil {
+		return nil, err
+	}
+	a.desk = newDesk(config.Workers, a.drivers, fences, a.line.send, a.log)
+	a.pinger = newPinger(a.drivers, a.home, a.line.send, a.log)
+	return a, nil
+}
+
+func withDefaults(c Config) Config {
+	if c.Home == "" {
+		c.Home = "/var/lib/cattle"
+	}
+	if c.Hostname == "" {
+		c.Hostname, _ = os.Hostname() // a host may have no name
+	}
+	if len(c.Drivers) == 0 {
+		c.Drivers = []string{"docker"}
+	}
+	if c.Workers <= 0 {
+		c.Workers = 25
+	}
+	if c.Retry <= 0 {
+		c.Retry = time.Second
+	}
+	if c.Silence <= 0 {
+		c.Silence = time.Minute
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return c
+}
+
+// serverURL accepts the forms in which a server's address is handed on: with or
+// without the API's version, or with its schemas.
+func serverURL(text string) (*url.URL, error) {
+	text = strings.TrimSuffix(strings.TrimRight(text, "/"), "/schemas")
+	base, err := url.Parse(strings.TrimSuffix(text, "/v1"))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read server address: %w", err)
+	}
+	if (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" {
+		return nil, fmt.Errorf("server address %q is no http or https URL", text)
+	}
+	return base, nil
+}
+
+// addressTowards is the local address that leads to the server. Nothing is sent.
+func addressTowards(base *url.URL) string {
+	port := base.Port()
+	if port == "" {
+		port = "80"
+	}
+	conn, err := net.Dial("udp", net.JoinHostPort(base.Hostname(), port))
+	if err != nil {
+		return ""
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).IP.String()
+}

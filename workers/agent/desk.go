@@ -1,0 +1,223 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/cattleio/cattle/shared/wire"
+	"github.com/cattleio/cattle/workers/agent/driver"
+)
+
+var errStale = errors.New("stale command")
+
+// desk takes commands and sees to it that each is done once at a time:
+//
+//	repeated id, done      the same answer again
+//	repeated id, in work   progress
+//	lower fence            "stale command"
+//	resource busy          progress; the newest waits and is done next
+//	too many waiting       silence; the server asks again
+//
+// What arrives by one connection may be answered over the next.
+type desk struct {
+	drivers map[string]driver.Driver
+	fences  *fences
+	send    func(*wire.Event) error
+	log     *slog.Logger
+	slots   chan struct{} // as many commands run at a time
+	work    sync.WaitGroup
+
+	mu      sync.Mutex
+	lanes   map[string]*lane // by resource; only those with work
+	answers answers
+	unsent  []string // ids of answers that found no connection
+}
+
+// lane is the work on one resource.
+type lane struct{ now, next *job }
+
+type job struct {
+	event   *wire.Event
+	task    *driver.Task
+	replyTo *string // of the latest request with this id
+}
+
+func newDesk(workers int, drivers map[string]driver.Driver, fences *fences, send func(*wire.Event) error, log *slog.Logger) *desk {
+	return &desk{
+		drivers: drivers, fences: fences, send: send, log: log,
+		slots: make(chan struct{}, workers), lanes: map[string]*lane{}, answers: answers{byID: map[string]*wire.Event{}},
+	}
+}
+
+// take accepts a command and returns at once. The work itself lasts as long as ctx.
+func (d *desk) take(ctx context.Context, e *wire.Event) {
+	if answer := d.answered(e); answer != nil {
+		_ = d.send(answer) // without a connection the server asks once more
+		return
+	}
+	task, err := driver.Decode(e)
+	if err == nil && d.drivers[task.Kind] == nil {
+		err = fmt.Errorf("hosts of kind %q are not served here", task.Kind)
+	}
+	if err == nil {
+		err = d.admit(e)
+	}
+	if err != nil {
+		_ = d.send(e.Fail(err.Error(), ""))
+		return
+	}
+	if busy := d.enqueue(ctx, &job{event: e, task: task, replyTo: e.ReplyTo}); busy {
+		_ = d.send(e.Advance("Waiting for work on the same resource", -1))
+	}
+}
+
+func (d *desk) admit(e *wire.Event) error {
+	admitted, err := d.fences.Admit(e.Fence)
+	if err == nil && !admitted {
+		err = errStale
+	}
+	return err
+}
+
+// enqueue starts the job or lets it wait; true when it has to.
+func (d *desk) enqueue(ctx context.Context, j *job) (busy bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.lanes[j.task.Resource]
+	switch {
+	case l == nil && len(d.lanes) >= 2*cap(d.slots):
+		d.log.Warn("command dropped, too many are waiting", "command", j.event.Name, "id", j.event.ID)
+		return false
+	case l == nil:
+		d.lanes[j.task.Resource] = &lane{now: j}
+		d.work.Go(func() { d.run(ctx, j) })
+		return false
+	case l.now.event.ID == j.event.ID:
+		l.now.replyTo = j.replyTo
+	default:
+		l.next = j
+	}
+	return true
+}
+
+// run does a job and what came to wait for the resource meanwhile.
+func (d *desk) run(ctx context.Context, j *job) {
+	for j != nil {
+		select {
+		case d.slots <- struct{}{}:
+			d.finish(ctx, j, d.do(ctx, j))
+			<-d.slots
+		case <-ctx.Done():
+		}
+		j = d.following(ctx, j)
+	}
+}
+
+func (d *desk) following(ctx context.Context, done *job) *job {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.lanes[done.task.Resource]
+	if l.next == nil || ctx.Err() != nil {
+		delete(d.lanes, done.task.Resource)
+		return nil
+	}
+	l.now, l.next = l.next, nil
+	return l.now
+}
+
+func (d *desk) do(ctx context.Context, j *job) (answer *wire.Event) {
+	e, start := j.event, time.Now()
+	defer func() {
+		if trouble := recover(); trouble != nil {
+			d.log.ErrorContext(ctx, "driver panicked", "command", e.Name, "err", trouble, "stack", string(debug.Stack()))
+			answer = e.Fail("the agent made a mistake", fmt.Sprint(trouble))
+		}
+	}()
+	if err := d.admit(e); err != nil { // a newer one may have come while this one waited
+		return e.Fail(err.Error(), "")
+	}
+	data, err := j.task.Run(ctx, d.drivers[j.task.Kind], func(message string, percent int) {
+		_ = d.send(d.address(j, e.Advance(message, percent)))
+	})
+	d.log.InfoContext(ctx, "command done", "command", e.Name, "id", j.task.Resource, "took", time.Since(start), "err", err)
+	if err != nil {
+		return e.Fail(err.Error(), "")
+	}
+	if answer, err = e.Reply(data); err != nil {
+		return e.Fail("cannot write the answer", err.Error())
+	}
+	return answer
+}
+
+// finish keeps the answer and sends it. Work that was cut short by the end of the
+// program is not answered: it will be asked for again.
+func (d *desk) finish(ctx context.Context, j *job, answer *wire.Event) {
+	if ctx.Err() != nil {
+		return
+	}
+	answer = d.address(j, answer)
+	d.mu.Lock()
+	d.answers.add(j.event.ID, answer)
+	d.mu.Unlock()
+	if d.send(answer) != nil {
+		d.mu.Lock()
+		d.unsent = append(d.unsent, j.event.ID)
+		d.mu.Unlock()
+	}
+}
+
+// address directs an answer to where the latest request wants it.
+func (d *desk) address(j *job, answer *wire.Event) *wire.Event {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	addressed := *answer
+	addressed.Name = wire.Value(j.replyTo)
+	return &addressed
+}
+
+func (d *desk) answered(e *wire.Event) *wire.Event {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	kept := d.answers.byID[e.ID]
+	if kept == nil {
+		return nil
+	}
+	again := *kept
+	again.Name = wire.Value(e.ReplyTo)
+	return &again
+}
+
+// resend gives a new connection the answers that had none.
+func (d *desk) resend() {
+	d.mu.Lock()
+	var late []*wire.Event
+	for _, id := range d.unsent {
+		if answer := d.answers.byID[id]; answer != nil {
+			late = append(late, answer)
+		}
+	}
+	d.unsent = nil
+	d.mu.Unlock()
+	for _, answer := range late {
+		_ = d.send(answer) // lost again, the server asks for it
+	}
+}
+
+// held lists the requests in work.
+func (d *desk) held() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ids := []string{}
+	for _, l := range d.lanes {
+		ids = append(ids, l.now.event.ID)
+	}
+	return ids
+}
+
+// wait returns when no command is in work any more.
+func (d *desk) wait() { d.work.Wait() }

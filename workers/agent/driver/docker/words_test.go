@@ -1,0 +1,48 @@
+package docker
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/cattleio/cattle/shared/wire"
+)
+
+func TestCommandLineIsSplitAsAShellDoes(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"sleep 42":                  "sleep|42",
+		"  sh   -c 'a  b' ":         "sh|-c|a  b",
+		`echo "a \"b\" \n" c\ d ""`: `echo|a "b" \n|c d|`,
+		`x='y z'w`:                  "x=y zw",
+	} {
+		got, err := words(line)
+		if err != nil || strings.Join(got, "|") != want {
+			t.Errorf("%s: got %q, %v", line, got, err)
+		}
+	}
+	if _, err := words("echo 'open"); err == nil {
+		t.Error("an open quote was accepted")
+	}
+}
+
+func TestServicesOfANetworkChangeTheOptions(t *testing.T) {
+	t.Parallel()
+	instance := &wire.Instance{
+		Nics:  []wire.Nic{{Network: wire.Network{Services: []wire.NetworkService{{Kind: "portService"}, {Kind: "linkService"}}}}},
+		Ports: []wire.Port{{PrivatePort: 80, PublicPort: 8080, Protocol: "tcp"}},
+		Links: []wire.InstanceLink{{Name: "mysql", Target: &wire.Instance{UUID: "t"}}},
+	}
+	instance.Links[0].Data.Fields.Ports = []wire.LinkPort{{PrivatePort: 3306, PublicPort: 12345, Protocol: "tcp", IPAddress: "10.42.0.2"}}
+	instance.Data.Fields.Environment = map[string]any{"MYSQL_NAME": "mine"}
+	if p := wantedPorts(instance); p.publishAll || len(p.bindings) != 1 {
+		t.Errorf("ports %+v", p)
+	}
+	if l := links(instance); l != nil {
+		t.Errorf("links %v", l)
+	}
+	want := "MYSQL_NAME=mine MYSQL_PORT=tcp://10.42.0.2:12345 MYSQL_PORT_3306_TCP=tcp://10.42.0.2:12345 " +
+		"MYSQL_PORT_3306_TCP_ADDR=10.42.0.2 MYSQL_PORT_3306_TCP_PORT=12345 MYSQL_PORT_3306_TCP_PROTO=tcp"
+	if got := strings.Join(environment(instance), " "); got != want {
+		t.Errorf(" got %s\nwant %s", got, want)
+	}
+}

@@ -1,0 +1,55 @@
+// Package driver says what the host agent asks of whatever runs instances on its
+// host, and turns commands from the wire into such questions.
+//
+//	event ──Decode──▶ Task{Kind, Resource} ──Run(driver of that kind)──▶ reply data or error
+//
+// Which driver gets a task, what may run beside what, and how an answer travels
+// are the agent's business.
+package driver
+
+import (
+	"context"
+	"errors"
+
+	"github.com/cattleio/cattle/shared/wire"
+)
+
+// ErrAbsent says that what the driver drives is not there, or keeps silent.
+var ErrAbsent = errors.New("its engine does not answer")
+
+// Driver runs instances and their storage on one host. Every method may be called
+// again with the same arguments: doing nothing because it is already so is
+// success, and the answer is read from the system, not from what was done. What
+// is answered besides an error is the data of the reply; nil is an empty reply.
+type Driver interface {
+	// Kind is the kind of the hosts and pools that are served.
+	Kind() string
+	// Report tells host, pools and physical host, and the running instances, as
+	// the options ask. ErrAbsent: nobody there knows.
+	Report(ctx context.Context, options wire.PingOptions) ([]wire.Resource, error)
+
+	ActivateImage(ctx context.Context, cmd ImageCommand) (any, error)
+	DeactivateImage(ctx context.Context, cmd ImageCommand) (any, error)
+	ActivateVolume(ctx context.Context, cmd VolumeCommand) (any, error)
+	DeactivateVolume(ctx context.Context, cmd VolumeCommand) (any, error)
+	RemoveVolume(ctx context.Context, cmd VolumeCommand) (any, error)
+	Start(ctx context.Context, cmd InstanceCommand) (any, error)
+	Stop(ctx context.Context, cmd InstanceCommand) (any, error)
+}
+
+// Command is one decoded command.
+type Command[T any] struct {
+	Event    *wire.Event
+	Map      T
+	Progress Progress
+}
+
+// Progress tells the asker how far the work is. A negative percent is unknown.
+type Progress func(message string, percent int)
+
+// The three kinds of commands.
+type (
+	ImageCommand    = Command[wire.ImageStoragePoolMap]
+	VolumeCommand   = Command[wire.VolumeStoragePoolMap]
+	InstanceCommand = Command[wire.InstanceHostMap]
+)

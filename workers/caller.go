@@ -1,0 +1,159 @@
+package workers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cattleio/cattle/shared/event"
+	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/wire"
+	"github.com/cattleio/cattle/workers/engine"
+)
+
+// caller sends commands to agents through whichever gateway holds them, and hands
+// replies to the runs that wait.
+type caller struct {
+	bus    *event.Bus
+	server string
+	log    *slog.Logger
+	stray  func(ctx context.Context, agent int64, reply *wire.Event) error
+
+	mu    sync.Mutex
+	calls map[string]*call // by id of the event
+}
+
+// call is one command whose reply this server is interested in.
+type call struct {
+	agent   int64
+	replies chan *wire.Event
+	late    *wire.Event // the final reply, if nobody read it
+}
+
+func newCaller(bus *event.Bus, server string, log *slog.Logger) *caller {
+	return &caller{bus: bus, server: server, log: log, calls: map[string]*call{}}
+}
+
+// listen hears replies until ctx ends.
+func (c *caller) listen(ctx context.Context) {
+	own := c.bus.Subscribe(ctx, wire.ServerChannel(c.server), func(p string) { c.hear(ctx, p) })
+	others := c.bus.Subscribe(ctx, wire.StrayChannel, func(p string) { c.hear(ctx, p) })
+	go func() {
+		<-ctx.Done()
+		own()
+		others()
+	}()
+}
+
+// hear takes a reply from the bus. One that no run waits for is stored aside.
+func (c *caller) hear(ctx context.Context, payload string) {
+	var a wire.Answer
+	if err := json.Unmarshal([]byte(payload), &a); err != nil || a.Reply == nil || len(a.Reply.PreviousIDs) == 0 {
+		return
+	}
+	c.mu.Lock()
+	waiting := c.calls[a.Reply.PreviousIDs[0]]
+	if waiting != nil && waiting.agent == a.AgentID {
+		if a.Reply.IsFinal() {
+			waiting.late = a.Reply
+		}
+		select {
+		case waiting.replies <- a.Reply:
+		default:
+		}
+		c.mu.Unlock()
+		return
+	}
+	c.mu.Unlock()
+	if waiting != nil {
+		c.log.WarnContext(ctx, "agent answered for another", "agent", a.AgentID, "asked", waiting.agent)
+		return
+	}
+	go func() {
+		if err := c.stray(ctx, a.AgentID, a.Reply); err != nil && ctx.Err() == nil {
+			c.log.WarnContext(ctx, "reply could not be stored", "agent", a.AgentID, "err", err)
+		}
+	}()
+}
+
+func (c *caller) ReplyName(id string) string { return "reply." + c.server + "." + id }
+
+func (c *caller) Forget(id string) *wire.Event {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	q := c.calls[id]
+	delete(c.calls, id)
+	if q == nil {
+		return nil
+	}
+	return q.late
+}
+
+func (c *caller) Send(ctx context.Context, agent *schema.Row, e *wire.Event, wait time.Duration, progress func(*wire.Event)) (*wire.Event, error) {
+	q := &call{agent: agent.ID(), replies: make(chan *wire.Event, 16)}
+	c.mu.Lock()
+	c.calls[e.ID] = q
+	c.mu.Unlock()
+	if err := c.publish(ctx, agent, e); err != nil {
+		return nil, err
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-timer.C:
+			return nil, engine.ErrSilent
+		case reply := <-q.replies:
+			if reply.IsFinal() {
+				return reply, nil
+			}
+			if progress != nil {
+				progress(reply)
+				timer.Reset(wait)
+			}
+		}
+	}
+}
+
+// publish gives the command to the gateway that holds the agent. Agents that the
+// server plays itself are offered to all gateways while none does.
+func (c *caller) publish(ctx context.Context, agent *schema.Row, e *wire.Event) error {
+	if e.Name != wire.AgentClose && !reachable(agent.State()) {
+		return engine.ErrOffline
+	}
+	parcel := wire.Parcel{AgentID: agent.ID(), UUID: agent.UUID(), URI: agent.Str("uri"), Server: c.server, Event: e}
+	text, err := json.Marshal(parcel)
+	if err != nil {
+		return err
+	}
+	n, err := c.bus.Publish(ctx, wire.AgentChannel(agent.Key()), string(text))
+	if n > 0 {
+		return nil
+	}
+	if err == nil && strings.HasPrefix(parcel.URI, "sim://") && e.Name != wire.AgentClose {
+		if parcel.Data, err = wire.Encode(agent.Data()); err != nil {
+			return fmt.Errorf("cannot write the data of agent %d: %w", agent.ID(), err)
+		}
+		if text, err = json.Marshal(parcel); err != nil {
+			return err
+		}
+		n, err = c.bus.Publish(ctx, wire.ConnectChannel, string(text))
+	}
+	if n > 0 && err == nil {
+		return nil
+	}
+	return engine.ErrOffline
+}
+
+// reachable tells whether an agent in a state gets commands.
+func reachable(state string) bool {
+	return state == "activating" || state == "active" || state == "reconnecting"
+}
+
+func id(n int64) *string { s := fmt.Sprint(n); return &s }

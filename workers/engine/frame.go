@@ -1,0 +1,499 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/store"
+	"github.com/cattleio/cattle/shared/wire"
+)
+
+// frame is one process within a run: the top one, or one that a handler runs
+// inside it. It is what handlers see as their process.Run.
+type frame struct {
+	r       *run
+	parent  *frame
+	def     *process.Definition
+	row     *schema.Row
+	data    map[string]any
+	history *attemptLog // of this process
+	log     *execution  // the part of the history that is being written
+	handler *handlerLog
+	path    string
+}
+
+func newFrame(r *run, parent *frame, def *process.Definition, row *schema.Row, data map[string]any) *frame {
+	f := &frame{r: r, parent: parent, def: def, row: row, data: data, history: newLog()}
+	if data == nil {
+		f.data = map[string]any{}
+	}
+	if parent != nil {
+		f.path = parent.path + "->(" + parent.handler.Name + ")->"
+		parent.handler.Children = append(parent.handler.Children, f.history)
+	}
+	f.path += def.Name + ":" + row.Key()
+	f.log = f.history.open(f)
+	return f
+}
+
+// delegate goes on as another process on the same resource.
+func (f *frame) delegate(def *process.Definition) {
+	f.log.close(process.Delegated, nil)
+	f.def = def
+	f.log = f.history.open(f)
+}
+
+// enter moves the resource to the transitioning state, unless it is there.
+func (f *frame) enter() {
+	field := f.def.StateField()
+	from := f.row.Str(field)
+	if !f.def.IsStart(from) {
+		return
+	}
+	store.Transition(f.row, f.def, nil)
+	f.r.touch(f.row)
+	f.note(from, f.row.Str(field), "transitioning")
+}
+
+func (f *frame) note(from, to, kind string) {
+	f.log.Transitions = append(f.log.Transitions, transition{from, to, kind, millis()})
+	if kind == "transitioning" && f.def.StateField() == "state" {
+		f.r.changes = append(f.r.changes, Change{Type: f.row.Type().Name, ID: f.row.ID(), Account: f.row.Int("accountId"), Previous: from, State: to})
+	}
+}
+
+// perform runs the three lists of logic and brings the process to its end.
+func (f *frame) perform(ctx context.Context) error {
+	for {
+		delegate, chain := false, ""
+		for _, stage := range []process.Stage{process.Pre, process.Main, process.Post} {
+			d, c, err := f.list(ctx, stage)
+			if err != nil {
+				return err
+			}
+			delegate = delegate || d
+			if c != "" {
+				chain = c
+			}
+		}
+		switch {
+		case delegate:
+			next := resource.All.Process(f.def.Delegate)
+			if next == nil || !next.Fits(f.row.Str(next.StateField())) {
+				return fmt.Errorf("%s asked for a delegate that does not fit state %s", f.def.Name, f.row.State())
+			}
+			f.delegate(next)
+			if err := f.step(ctx); err != nil {
+				return err
+			}
+		case chain != "":
+			return f.chain(ctx, chain)
+		default:
+			return f.done(ctx)
+		}
+	}
+}
+
+// step is enter for a row that may have moved within this unit already.
+func (f *frame) step(ctx context.Context) error {
+	field := f.def.StateField()
+	from := f.row.Str(field)
+	if !f.def.IsStart(from) {
+		return nil
+	}
+	to, _ := f.def.Through.Get(from)
+	if err := f.r.move(ctx, f.row, field, to); err != nil {
+		return err
+	}
+	f.log.Transitions = append(f.log.Transitions, transition{from, to, "transitioning", millis()})
+	return nil
+}
+
+// list runs one list of logic, and says whether some of it asked to delegate or to
+// chain.
+func (f *frame) list(ctx context.Context, stage process.Stage) (delegate bool, chain string, err error) {
+	for _, h := range f.r.e.lists.list(f.def, stage, f.r.e.Settings.Get) {
+		f.handler = &handlerLog{Name: h.Name, Start: millis(), Missing: []string{}, Children: []*attemptLog{}}
+		f.log.Handlers = append(f.log.Handlers, f.handler)
+		answer, err := h.Run(ctx, f)
+		if err == nil {
+			err = ctx.Err()
+		}
+		f.handler.close(answer, err)
+		if err != nil {
+			return false, "", err
+		}
+		if answer == nil {
+			continue
+		}
+		if len(answer.Data) > 0 {
+			if err := f.Merge(ctx, f.row, answer.Data); err != nil {
+				return false, "", err
+			}
+		}
+		delegate = delegate || answer.Delegate
+		if answer.Chain != "" {
+			chain = answer.Chain
+		}
+		if goOn := answer.Continue; goOn != nil && !*goOn || goOn == nil && stage == process.Main {
+			break
+		}
+	}
+	return delegate, chain, nil
+}
+
+// done moves the resource to the done state. For the top process that, its log and
+// its end become durable together.
+func (f *frame) done(ctx context.Context) error {
+	field := f.def.StateField()
+	from := f.row.Str(field)
+	to, ok := f.def.Done.Get(from)
+	if !ok {
+		return fmt.Errorf("%s has no done state from %s", f.def.Name, from)
+	}
+	if err := f.r.move(ctx, f.row, field, to); err != nil {
+		return err
+	}
+	f.log.Transitions = append(f.log.Transitions, transition{from, to, "done", millis()})
+	return f.over(ctx, process.Done)
+}
+
+// over lets the resource go and closes the log; the top process ends with it.
+func (f *frame) over(ctx context.Context, reason process.Reason) error {
+	f.log.close(reason, nil)
+	if f.parent == nil {
+		return f.r.finish(ctx, reason)
+	}
+	if !f.held() {
+		f.row.Set("claimProcessId", nil)
+		f.r.touch(f.row)
+	}
+	return nil
+}
+
+// held tells whether a process around this one works on the same resource.
+func (f *frame) held() bool {
+	for p := f.parent; p != nil; p = p.parent {
+		if p.row == f.row {
+			return true
+		}
+	}
+	return false
+}
+
+// chain hands the resource over to another process without passing the done state:
+// the birth of the one and the end of the other are one transaction.
+func (f *frame) chain(ctx context.Context, name string) error {
+	next := resource.All.Process(name)
+	if next == nil {
+		return fmt.Errorf("%s chains to %s, which does not exist", f.def.Name, name)
+	}
+	if f.parent != nil {
+		return fmt.Errorf("%s cannot chain to %s inside another process", f.def.Name, name)
+	}
+	from := f.row.State()
+	if err := f.launch(ctx, next, f.row, f.data, f.def); err != nil {
+		return err
+	}
+	f.note(from, f.row.State(), "chain")
+	return f.over(ctx, process.Chain)
+}
+
+func (f *frame) Process() *process.Definition { return f.def }
+func (f *frame) Resource() *schema.Row        { return f.row }
+func (f *frame) Data() map[string]any         { return f.data }
+func (f *frame) Setting(name string) string   { return f.r.e.Settings.Get(name) }
+
+func (f *frame) Top() (int64, *process.Definition) {
+	return f.r.p.ID, resource.All.Process(f.r.p.Name)
+}
+
+func (f *frame) Now(ctx context.Context) (int64, error) {
+	tx, err := f.r.unit(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return tx.Now(ctx)
+}
+
+// Unit returns the open transaction of the run, for logic that decides in SQL. It
+// must not be kept: commands end it.
+func (f *frame) Unit(ctx context.Context) (*store.Tx, error) {
+	if err := f.r.flush(ctx); err != nil {
+		return nil, err
+	}
+	return f.r.unit(ctx)
+}
+
+func (f *frame) Get(ctx context.Context, typ string, id int64) (*schema.Row, error) {
+	return f.r.Row(ctx, resource.All.Type(typ), id)
+}
+
+func (f *frame) Find(ctx context.Context, typ string, match process.Match) ([]*schema.Row, error) {
+	return f.r.rowsOf(ctx, resource.All.Type(typ), match)
+}
+
+func (f *frame) Create(ctx context.Context, typ string, values map[string]any) (*schema.Row, error) {
+	return f.r.create(ctx, resource.All.Type(typ), values)
+}
+
+func (f *frame) Save(_ context.Context, row *schema.Row) error {
+	f.r.touch(row)
+	return nil
+}
+
+func (f *frame) Lock(ctx context.Context, name string) error {
+	tx, err := f.r.unit(ctx)
+	if err != nil {
+		return err
+	}
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	if err := tx.Lock(ctx, int64(h.Sum64())); err != nil {
+		return err
+	}
+	clear(f.r.found) // what was found before the lock may be old
+	return nil
+}
+
+// Execute runs a process on a row inside this one.
+func (f *frame) Execute(ctx context.Context, name string, row *schema.Row, data map[string]any) error {
+	def := resource.All.Process(name)
+	if def == nil {
+		return fmt.Errorf("there is no process %s", name)
+	}
+	row, err := f.Get(ctx, row.Type().Name, row.ID())
+	if err != nil {
+		return err
+	}
+	state := row.Str(def.StateField())
+	switch fit := fitting(def, state); {
+	case def.IsDone(state):
+		return nil
+	case fit == nil:
+		return &process.CanceledError{Process: name, Resource: row.Type().Name + " " + row.Key(), State: state}
+	case fit.IsDone(state):
+		return nil
+	default:
+		def = fit
+	}
+	child := newFrame(f.r, f, def, row, data)
+	if !child.held() {
+		if err := f.r.claimNested(ctx, row); err != nil {
+			return err
+		}
+	}
+	if err := child.step(ctx); err != nil {
+		return err
+	}
+	if def.StateField() == "state" {
+		row.ClearField("transitioning")
+		row.ClearField("transitioningMessage")
+	}
+	if err := child.perform(ctx); err != nil {
+		if child.log.Stop == nil {
+			child.log.close(process.UnknownException, err)
+		}
+		return err
+	}
+	return nil
+}
+
+// claimNested holds a row for a process inside this run. A row made in the open
+// unit is seen by nobody else, and still gets its number.
+func (r *run) claimNested(ctx context.Context, row *schema.Row) error {
+	if _, err := r.unit(ctx); err != nil {
+		return err
+	}
+	return r.hold(ctx, row)
+}
+
+// Schedule records a process of its own on a row.
+func (f *frame) Schedule(ctx context.Context, name string, row *schema.Row, data map[string]any) error {
+	def := resource.All.Process(name)
+	if def == nil {
+		return fmt.Errorf("there is no process %s", name)
+	}
+	return f.launch(ctx, def, row, data, nil)
+}
+
+func (f *frame) launch(ctx context.Context, def *process.Definition, row *schema.Row, data map[string]any, from *process.Definition) error {
+	tx, err := f.Unit(ctx)
+	if err != nil {
+		return err
+	}
+	old := row.State()
+	launched, err := tx.Launch(ctx, store.Launch{Process: def, Row: row, Data: data, From: from,
+		Priority: int(f.r.e.Settings.Int("process." + def.Name + ".priority")), Server: f.r.e.Server, Parent: f.r.p.ID})
+	if err != nil {
+		return err
+	}
+	for _, b := range launched.Bells {
+		if b.ID != f.r.p.ID { // this run sees by itself that the state has moved
+			f.r.bells = append(f.r.bells, b)
+		}
+	}
+	if row.State() != old {
+		f.r.changes = append(f.r.changes, Change{Type: row.Type().Name, ID: row.ID(), Account: row.Int("accountId"), Previous: old, State: row.State()})
+	}
+	return nil
+}
+
+// Call sends a command to an agent. All that was written before it is durable when
+// it leaves, so that no effect is without a record. A command that the agent
+// answers quickly costs no row; otherwise the process waits without a slot.
+func (f *frame) Call(ctx context.Context, c process.Call) (json.RawMessage, error) {
+	r := f.r
+	step := f.path + "->" + c.Name + ":" + c.Resource.Key()
+	asked := r.requests[step]
+	if asked != nil && asked.Status == store.RequestReplied {
+		return f.use(ctx, asked)
+	}
+	attempts, timeout := f.patience(c)
+	if asked != nil && asked.Sends >= int64(attempts) {
+		if err := f.drop(ctx, asked); err != nil {
+			return nil, err
+		}
+		return nil, &process.TimeoutError{Waited: fmt.Sprintf("agent %d to answer %s", c.AgentID, c.Name)}
+	}
+	agent, err := f.Get(ctx, "agent", c.AgentID)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.commit(ctx); err != nil {
+		return nil, err
+	}
+	if asked == nil {
+		asked = &store.Request{ID: newID(), ProcessID: r.p.ID, StepKey: step, AgentID: c.AgentID, Name: c.Name}
+	}
+	asked.ReplyTo = r.e.Caller.ReplyName(asked.ID)
+	event, err := f.event(c, asked, timeout)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := r.e.Caller.Send(ctx, agent, event, min(inlineWait, timeout), f.progress(ctx, c))
+	switch {
+	case errors.Is(err, ErrOffline) && c.OrGone:
+		r.e.Caller.Forget(asked.ID)
+		return nil, nil
+	case err == nil:
+		r.e.Caller.Forget(asked.ID)
+		if r.requests[step] != nil {
+			if err := f.drop(ctx, asked); err != nil {
+				return nil, err
+			}
+		}
+		return open(reply)
+	case errors.Is(err, ErrSilent), errors.Is(err, ErrOffline):
+		asked.Sends++
+		r.suspended = asked
+		what := fmt.Sprintf("agent %d to answer %s for %s %s", c.AgentID, c.Name, c.Resource.Type().Name, c.Resource.Key())
+		if errors.Is(err, ErrOffline) {
+			what = fmt.Sprintf("agent %d to connect, to answer %s for %s %s", c.AgentID, c.Name, c.Resource.Type().Name, c.Resource.Key())
+		}
+		return nil, &process.WaitingError{For: what, Agent: c.AgentID, After: timeout}
+	}
+	return nil, err
+}
+
+func (f *frame) patience(c process.Call) (attempts int, timeout time.Duration) {
+	attempts, timeout = c.Attempts, time.Duration(c.Timeout)*time.Millisecond
+	if attempts == 0 {
+		attempts = int(f.r.e.Settings.Int("eventing.retry"))
+	}
+	if timeout == 0 {
+		timeout = time.Duration(f.r.e.Settings.Int("eventing.timeout.millis")) * time.Millisecond
+	}
+	return max(attempts, 1), max(timeout, 10*time.Millisecond)
+}
+
+// use takes the reply that came while the process waited.
+func (f *frame) use(ctx context.Context, q *store.Request) (json.RawMessage, error) {
+	reply := &wire.Event{}
+	if err := json.Unmarshal(q.Reply, reply); err != nil {
+		return nil, fmt.Errorf("cannot read the stored reply to %s: %w", q.Name, err)
+	}
+	if err := f.drop(ctx, q); err != nil {
+		return nil, err
+	}
+	return open(reply)
+}
+
+func (f *frame) drop(ctx context.Context, q *store.Request) error {
+	tx, err := f.r.unit(ctx)
+	if err != nil {
+		return err
+	}
+	delete(f.r.requests, q.StepKey)
+	return tx.DropRequest(ctx, q.ID)
+}
+
+// open returns the data of a reply, or the failure that it reports.
+func open(reply *wire.Event) (json.RawMessage, error) {
+	if wire.Value(reply.Transitioning) == wire.Failure {
+		return nil, &process.Failure{Message: wire.Value(reply.TransitioningMessage), Detail: wire.Value(reply.TransitioningInternalMessage)}
+	}
+	return reply.Data, nil
+}
+
+func (f *frame) event(c process.Call, q *store.Request, timeout time.Duration) (*wire.Event, error) {
+	data, err := wire.Encode(c.Data)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the data of %s: %w", c.Name, err)
+	}
+	fenced := c.Fence
+	if fenced == nil {
+		fenced = c.Resource
+	}
+	ms := timeout.Milliseconds()
+	top := f.r.top
+	return &wire.Event{
+		ID: q.ID, Name: c.Name, ReplyTo: wire.Text(q.ReplyTo),
+		ResourceType: wire.Text(c.Resource.Type().Name), ResourceID: wire.Text(c.Resource.Key()),
+		Data: data, TimeMillis: millis(), TimeoutMillis: &ms,
+		Context: map[string]string{
+			"processId": fmt.Sprint(f.r.p.ID), "processUuid": top.history.UUID, "processName": f.def.Name,
+			"topProcessName": top.def.Name, "logicName": f.handler.Name, "logicPath": f.path,
+			"resouceId": f.row.Key(), "resouceType": f.row.Type().Name,
+			"topResourceId": top.row.Key(), "topResourceType": top.row.Type().Name,
+			"prettyResource": top.row.Type().Name + ":" + top.row.Key(), "prettyProcess": f.path,
+		},
+		Fence: &wire.Fence{Resource: fenced.UUID(), Epoch: fenced.Int("claimEpoch"), ProcessID: f.r.p.ID, RunEpoch: f.r.p.RunEpoch},
+	}, nil
+}
+
+func (f *frame) progress(ctx context.Context, c process.Call) func(*wire.Event) {
+	if !c.Patient {
+		return nil
+	}
+	return func(e *wire.Event) {
+		percent := -1
+		if e.TransitioningProgress != nil {
+			percent = *e.TransitioningProgress
+		}
+		f.Progress(ctx, wire.Value(e.TransitioningMessage), percent)
+	}
+}
+
+// Progress tells the user how far the top process is. It is saved with the next
+// unit of the run.
+func (f *frame) Progress(_ context.Context, message string, percent int) {
+	row := f.r.top.row
+	if message != "" {
+		row.SetField("transitioningMessage", message)
+	}
+	if percent >= 0 && percent <= 100 {
+		row.SetField("transitioningProgress", percent)
+	}
+	f.r.touch(row)
+	f.r.changes = append(f.r.changes, Change{Type: row.Type().Name, ID: row.ID(), Account: row.Int("accountId"), State: row.State(), Progress: true})
+}
+
+var _ process.Run = (*frame)(nil)

@@ -1,0 +1,547 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/store"
+	"github.com/cattleio/cattle/shared/wire"
+)
+
+// run is one attempt at a process. It collects what its logic writes and makes it
+// durable in units: at the claim, before each command, at the end. Rows read once
+// stay the same objects for the whole attempt; that nobody else wrote them in the
+// meantime is checked by their revision when they are saved.
+type run struct {
+	e         *Engine
+	p         *store.Process
+	top       *frame
+	tx        *store.Tx // the open unit, nil between two
+	rows      map[key]*schema.Row
+	found     map[string][]*schema.Row // results of Find, until a row of the type is made
+	dirty     []*schema.Row            // in the order of their first change
+	born      map[*schema.Row]bool     // inserted in the open unit
+	before    map[*schema.Row]string   // state last written, for what is told
+	requests  map[string]*store.Request
+	suspended *store.Request // the request to record when the slot is given up
+	bells     []store.Bell
+	changes   []Change
+	unlock    func()
+}
+
+type key struct {
+	typ string
+	id  int64
+}
+
+// claim takes the process and its resource in one transaction, and moves the
+// resource to the transitioning state unless that has been done.
+func (r *run) claim(ctx context.Context, id int64) error {
+	r.reset()
+	tx, err := r.e.Store.Begin(ctx, "claim")
+	if err != nil {
+		return err
+	}
+	r.tx = tx
+	if r.p, err = tx.Claim(ctx, id, r.e.Server, r.e.lease()); err != nil {
+		return err
+	}
+	def := resource.All.Process(r.p.Name)
+	if def == nil { // a newer server launched it and will run it
+		return r.pauseIn(ctx, store.Pause{Reason: process.UnknownException, DelayMillis: 30_000, GiveBack: true, Error: "this server does not know " + r.p.Name})
+	}
+	row, err := r.Row(ctx, resource.All.Type(r.p.ResourceType), r.p.ResourceID)
+	if errors.Is(err, store.ErrNotFound) {
+		return r.finishIn(ctx, process.Canceled)
+	}
+	if err != nil {
+		return err
+	}
+	r.top = newFrame(r, nil, def, row, r.p.Data)
+	if ended, err := r.settle(ctx); ended || err != nil {
+		return err
+	}
+	if err := r.hold(ctx, row); err != nil {
+		return r.busy(ctx, err)
+	}
+	r.top.enter()
+	if r.p.WaitAgent != 0 || r.p.Terminated || r.p.Attempts > 1 || r.p.WakeSeq > 0 {
+		if r.requests, err = tx.Requests(ctx, r.p.ID); err != nil {
+			return err
+		}
+	}
+	return r.commit(ctx)
+}
+
+func (r *run) reset() {
+	r.rows, r.found = map[key]*schema.Row{}, map[string][]*schema.Row{}
+	r.born, r.before = map[*schema.Row]bool{}, map[*schema.Row]string{}
+	r.dirty = nil
+}
+
+// settle ends the process at once where the resource is done with it or has no
+// place for it, and goes on as the delegate where only that one fits.
+func (r *run) settle(ctx context.Context) (ended bool, err error) {
+	f := r.top
+	state := f.row.Str(f.def.StateField())
+	def := fitting(f.def, state)
+	switch {
+	case def == nil:
+		f.log.close(process.Canceled, nil)
+		return true, r.finishIn(ctx, process.Canceled)
+	case def != f.def:
+		f.delegate(def)
+	}
+	if f.def.IsDone(state) {
+		f.log.close(process.AlreadyDone, nil)
+		return true, r.finishIn(ctx, process.AlreadyDone)
+	}
+	return false, nil
+}
+
+// hold claims a row for this process: whoever holds it must have ended, or have
+// let go. The claim's number orders the commands that follow from it.
+func (r *run) hold(ctx context.Context, row *schema.Row) error {
+	if holder := row.Int("claimProcessId"); holder != 0 && holder != r.p.ID {
+		held, err := r.tx.Held(ctx, holder)
+		if err != nil {
+			return err
+		}
+		if held {
+			return &process.BusyError{Resource: row.Type().Name + " " + row.Key(), Holder: holder}
+		}
+	}
+	if r.unlock == nil {
+		release, ok := r.e.Locks.Try(ctx, row.Type().Name+"."+row.Key()+".CHANGE", time.Duration(r.e.lease())*time.Millisecond)
+		if !ok {
+			return &process.BusyError{Resource: row.Type().Name + " " + row.Key()}
+		}
+		r.unlock = release
+	}
+	row.Set("claimProcessId", r.p.ID)
+	row.Set("claimEpoch", row.Int("claimEpoch")+1)
+	r.touch(row)
+	return nil
+}
+
+func (r *run) busy(ctx context.Context, err error) error {
+	var busy *process.BusyError
+	if !errors.As(err, &busy) {
+		return err
+	}
+	r.dirty = nil
+	return r.pauseIn(ctx, store.Pause{Reason: process.ResourceBusy, DelayMillis: r.busyDelay().Milliseconds(), GiveBack: true, Busy: true, Error: err.Error()})
+}
+
+// unit returns the open transaction, fenced by the epoch of this run; it opens one
+// if there is none.
+func (r *run) unit(ctx context.Context) (*store.Tx, error) {
+	if r.tx != nil {
+		return r.tx, nil
+	}
+	label := ""
+	if r.top != nil {
+		label = r.top.def.Name
+	}
+	tx, err := r.e.Store.Begin(ctx, label)
+	if err != nil {
+		return nil, err
+	}
+	if err := tx.Fence(ctx, r.p, r.e.lease()); err != nil {
+		tx.Rollback()
+		return nil, err
+	}
+	r.tx = tx
+	return tx, nil
+}
+
+// touch remembers a row that has to be saved.
+func (r *run) touch(row *schema.Row) {
+	for _, d := range r.dirty {
+		if d == row {
+			return
+		}
+	}
+	r.dirty = append(r.dirty, row)
+}
+
+// move sets a state. A row that was there before this unit shows every step to the
+// database, so that its history has no gaps; a new one is written as it ends up.
+func (r *run) move(ctx context.Context, row *schema.Row, field, to string) error {
+	from := row.Str(field)
+	if from == to {
+		return nil
+	}
+	if !r.born[row] && stepPending(row, field) {
+		if err := r.save(ctx, row); err != nil {
+			return err
+		}
+	}
+	row.Set(field, to)
+	r.touch(row)
+	if field == "state" {
+		r.changes = append(r.changes, Change{Type: row.Type().Name, ID: row.ID(), Account: row.Int("accountId"), Previous: from, State: to})
+	}
+	return nil
+}
+
+func stepPending(row *schema.Row, field string) bool {
+	for _, c := range row.Changed() {
+		if c == field {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *run) save(ctx context.Context, row *schema.Row) error {
+	tx, err := r.unit(ctx)
+	if err != nil {
+		return err
+	}
+	if err := tx.Update(ctx, row); err != nil {
+		return fmt.Errorf("cannot save %s %d: %w", row.Type().Name, row.ID(), err)
+	}
+	return nil
+}
+
+// flush writes all changed rows into the open unit.
+func (r *run) flush(ctx context.Context) error {
+	dirty := r.dirty
+	r.dirty = nil
+	for _, row := range dirty {
+		if err := r.save(ctx, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commit makes durable what was written since the last time.
+func (r *run) commit(ctx context.Context) error {
+	if err := r.flush(ctx); err != nil {
+		return err
+	}
+	if r.tx == nil {
+		return nil
+	}
+	err := r.tx.Commit()
+	r.tx = nil
+	clear(r.born)
+	if err != nil {
+		return err
+	}
+	r.announce()
+	return nil
+}
+
+// announce tells what has become durable.
+func (r *run) announce() {
+	if len(r.bells) > 0 {
+		r.e.Ring(r.bells)
+		r.bells = nil
+	}
+	if len(r.changes) > 0 {
+		r.e.Tell(r.changes)
+		r.changes = nil
+	}
+}
+
+// abandon forgets what is not durable.
+func (r *run) abandon() {
+	if r.tx != nil {
+		r.tx.Rollback()
+		r.tx = nil
+	}
+	r.bells, r.changes = nil, nil
+	top := r.top
+	r.reset()
+	if top != nil {
+		r.rows[key{top.row.Type().Name, top.row.ID()}] = top.row
+	}
+}
+
+func (r *run) close() {
+	r.abandon()
+	if r.unlock != nil {
+		r.unlock()
+	}
+	if r.suspended != nil {
+		r.e.Caller.Forget(r.suspended.ID)
+	}
+}
+
+// refetch reads a row anew and puts it in the place of the old object.
+func (r *run) refetch(ctx context.Context, row *schema.Row) (*schema.Row, error) {
+	tx, err := r.unit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	fresh, err := tx.Get(ctx, row.Type(), row.ID())
+	if err != nil {
+		return nil, err
+	}
+	*row = *fresh
+	return row, nil
+}
+
+// Row returns a row as this run knows it, reading it once.
+func (r *run) Row(ctx context.Context, typ *schema.Type, id int64) (*schema.Row, error) {
+	k := key{typ.Base().Name, id}
+	if row, ok := r.rows[k]; ok {
+		return row, nil
+	}
+	tx, err := r.unit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	row, err := tx.Get(ctx, typ, id)
+	if err != nil {
+		return nil, err
+	}
+	r.rows[k] = row
+	return row, nil
+}
+
+// rowsOf returns the rows with the given values. What the run changed and has not
+// written yet is written first, so that it counts.
+func (r *run) rowsOf(ctx context.Context, typ *schema.Type, match process.Match) ([]*schema.Row, error) {
+	name := fmt.Sprint(typ.Base().Name, " ", match)
+	if rows, ok := r.found[name]; ok {
+		return rows, nil
+	}
+	for _, row := range r.dirty {
+		if row.Type() == typ.Base() {
+			if err := r.flush(ctx); err != nil {
+				return nil, err
+			}
+			break
+		}
+	}
+	tx, err := r.unit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := tx.Find(ctx, typ, match)
+	if err != nil {
+		return nil, err
+	}
+	for i, row := range rows {
+		k := key{typ.Base().Name, row.ID()}
+		if known, ok := r.rows[k]; ok {
+			rows[i] = known
+		} else {
+			r.rows[k] = row
+		}
+	}
+	r.found[name] = rows
+	return rows, nil
+}
+
+// forget drops the results of Find for a type of which a row was made or moved.
+func (r *run) forget(typ *schema.Type) {
+	prefix := typ.Base().Name + " "
+	for name := range r.found {
+		if len(name) > len(prefix) && name[:len(prefix)] == prefix {
+			delete(r.found, name)
+		}
+	}
+}
+
+// create inserts a row in state requested.
+func (r *run) create(ctx context.Context, typ *schema.Type, values map[string]any) (*schema.Row, error) {
+	tx, err := r.unit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	row := store.NewRow(typ, millis(), values)
+	if err := tx.Insert(ctx, row); err != nil {
+		return nil, fmt.Errorf("cannot make a %s: %w", typ.Name, err)
+	}
+	r.born[row] = true
+	r.rows[key{typ.Base().Name, row.ID()}] = row
+	r.forget(typ)
+	return row, nil
+}
+
+// end closes the process with the last state of its resource, its log and the
+// wake of the next in line, together.
+func (r *run) finish(ctx context.Context, reason process.Reason) error {
+	if _, err := r.unit(ctx); err != nil {
+		if errors.Is(err, store.ErrFenced) {
+			return nil
+		}
+		return err
+	}
+	err := r.finishIn(ctx, reason)
+	if errors.Is(err, errEnded) {
+		return nil
+	}
+	return err
+}
+
+func (r *run) finishIn(ctx context.Context, reason process.Reason) error {
+	if err := r.flush(ctx); err != nil {
+		return err
+	}
+	if err := r.tx.Finish(ctx, r.p, reason); err != nil {
+		return err
+	}
+	if r.top != nil {
+		if err := r.tx.Log(ctx, r.p, r.top.history.UUID, r.top.history.text()); err != nil {
+			return err
+		}
+	}
+	if len(r.requests) > 0 || r.suspended != nil {
+		if err := r.tx.DropRequests(ctx, r.p.ID); err != nil {
+			return err
+		}
+	}
+	if r.p.WakeSeq > 0 || r.p.BusyCount > 0 || reason == process.Canceled || r.p.Attempts > 1 {
+		bells, err := r.tx.Successors(ctx, r.p.ResourceType, fmt.Sprint(r.p.ResourceID), r.p.ID)
+		if err != nil {
+			return err
+		}
+		r.bells = append(r.bells, bells...)
+	}
+	if err := r.commit(ctx); err != nil {
+		return err
+	}
+	return errEnded
+}
+
+// pause ends the attempt; the process goes on later.
+func (r *run) pause(ctx context.Context, w store.Pause, logged bool) error {
+	if _, err := r.unit(ctx); err != nil {
+		if errors.Is(err, store.ErrFenced) {
+			return nil
+		}
+		return err
+	}
+	if logged {
+		if err := r.tx.Log(ctx, r.p, r.top.history.UUID, r.top.history.text()); err != nil {
+			return err
+		}
+	}
+	err := r.pauseIn(ctx, w)
+	if errors.Is(err, errEnded) {
+		return nil
+	}
+	return err
+}
+
+func (r *run) pauseIn(ctx context.Context, w store.Pause) error {
+	if err := r.flush(ctx); err != nil {
+		return err
+	}
+	bell, err := r.tx.Pause(ctx, r.p, w)
+	if err != nil {
+		return err
+	}
+	if bell != nil {
+		r.bells = append(r.bells, *bell)
+	}
+	if err := r.commit(ctx); err != nil {
+		return err
+	}
+	return errEnded
+}
+
+// suspend records the request that the process waits for and gives up the slot.
+// The claims stay in force. A reply that arrived in between is stored at once.
+func (r *run) suspend(ctx context.Context, w *process.WaitingError) error {
+	q := r.suspended
+	tx, err := r.unit(ctx)
+	if err != nil {
+		if errors.Is(err, store.ErrFenced) {
+			return nil
+		}
+		return err
+	}
+	if err := tx.SaveRequest(ctx, *q); err != nil {
+		return err
+	}
+	err = r.pauseIn(ctx, store.Pause{DelayMillis: w.After.Milliseconds(), Holding: true, WaitAgent: w.Agent, GiveBack: true, Error: w.Error()})
+	if err != nil && !errors.Is(err, errEnded) {
+		return err
+	}
+	if reply := r.e.Caller.Forget(q.ID); reply != nil {
+		return r.e.Accept(ctx, q.AgentID, reply)
+	}
+	return nil
+}
+
+// Accept stores a reply that no run waits for any more and wakes its process.
+func (e *Engine) Accept(ctx context.Context, agent int64, reply *wire.Event) error {
+	if len(reply.PreviousIDs) == 0 {
+		return nil
+	}
+	if !reply.IsFinal() {
+		return e.Store.Extend(ctx, reply.PreviousIDs[0], agent, e.Settings.Int("eventing.timeout.millis"))
+	}
+	raw, err := wire.Encode(reply)
+	if err != nil {
+		return err
+	}
+	bells, err := e.Store.StoreReply(ctx, reply.PreviousIDs[0], agent, raw)
+	if len(bells) > 0 {
+		e.Ring(bells)
+	}
+	return err
+}
+
+// claimError puts an error that its handler wants shown onto the resource.
+func (r *run) claimError(cause error) {
+	var f *process.Failure
+	if !errors.As(cause, &f) || !f.Shown || r.top == nil {
+		return
+	}
+	text := f.Message
+	if f.Detail != "" && r.e.Settings.Bool("api.show.transitioning.internal.message") {
+		text = f.Error()
+	}
+	row := r.top.row
+	if text == "" {
+		row.SetField("transitioning", nil)
+		row.SetField("transitioningMessage", nil)
+	} else {
+		row.SetField("transitioning", "error")
+		row.SetField("transitioningMessage", text)
+	}
+	r.touch(row)
+}
+
+// renew keeps the lease while the attempt runs. A run that cannot is stopped.
+func (r *run) renew(ctx context.Context, stop func()) {
+	third := time.Duration(r.e.lease()) * time.Millisecond / 3
+	misses := 0
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(third):
+		}
+		err := r.e.Store.Write(ctx, "renew", func(tx *store.Tx) error { return tx.Fence(ctx, r.p, r.e.lease()) })
+		switch {
+		case err == nil:
+			misses = 0
+		case errors.Is(err, store.ErrFenced):
+			stop()
+			return
+		default:
+			if misses++; misses == 2 {
+				stop()
+				return
+			}
+		}
+	}
+}
+
+func newID() string { return uuid.NewString() }

@@ -1,0 +1,132 @@
+package handler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/wire"
+)
+
+// Discover makes rows for the machines, hosts and pools that an agent reports and
+// that are not known yet, and brings them to active. Each entry stands for itself:
+// a bad one hides no other. Whatever depends on an entry that is not there waits
+// for the next report.
+func Discover(ctx context.Context, run process.Run, agent *schema.Row, reported []wire.Resource) error {
+	for _, typ := range []string{"physicalHost", "host", "storagePool"} { // in the order of their dependence
+		for _, r := range reported {
+			if r.Type != typ || r.UUID == "" {
+				continue
+			}
+			if err := discover(ctx, run, agent, r); err != nil && !errors.Is(err, errMissing) {
+				return fmt.Errorf("cannot take in %s %s: %w", r.Type, r.UUID, err)
+			}
+		}
+	}
+	return nil
+}
+
+// errMissing says that a report names something that is not known.
+var errMissing = errors.New("it depends on something unknown")
+
+func discover(ctx context.Context, run process.Run, agent *schema.Row, r wire.Resource) error {
+	known, err := run.Find(ctx, r.Type, process.Match{"uuid": r.UUID})
+	if err != nil {
+		return err
+	}
+	physical, err := idOf(ctx, run, "physicalHost", r.PhysicalHostUUID)
+	if err != nil {
+		return err
+	}
+	host, err := idOf(ctx, run, "host", r.HostUUID)
+	if err != nil {
+		return err
+	}
+	if len(known) > 0 {
+		return rediscover(ctx, run, agent, known[0], r, physical, host)
+	}
+	if r.Type == "storagePool" && host == nil {
+		return errMissing
+	}
+	row, err := run.Create(ctx, r.Type, reportedValues(agent, r, physical))
+	if err != nil {
+		return err
+	}
+	if err := run.Execute(ctx, lower(row)+".create", row, nil); err != nil {
+		return err
+	}
+	return tie(ctx, run, row, host)
+}
+
+// reportedValues takes of a report only what an agent may say.
+func reportedValues(agent *schema.Row, r wire.Resource, physical *int64) map[string]any {
+	owner := agent.Get("accountId")
+	if id := integer(agent.Data()["agentResourcesAccountId"]); id != 0 {
+		owner = id
+	}
+	values := map[string]any{"uuid": r.UUID, "accountId": owner, "agentId": agent.ID()}
+	for name, v := range map[string]string{"kind": r.Kind, "name": r.Name, "description": r.Description} {
+		if v != "" {
+			values[name] = v
+		}
+	}
+	if r.Data != nil {
+		values["data"] = r.Data
+	}
+	if r.Type == "physicalHost" {
+		delete(values, "agentId")
+	}
+	if physical != nil {
+		values["physicalHostId"] = *physical
+	}
+	return values
+}
+
+// rediscover notices what has changed about something known: its machine, and a
+// host that a pool has gained. A row of another agent is left alone.
+func rediscover(ctx context.Context, run process.Run, agent, row *schema.Row, r wire.Resource, physical, host *int64) error {
+	if row.Type().HasColumn("agentId") && row.Int("agentId") != agent.ID() {
+		return nil
+	}
+	if r.Type == "host" && physical != nil && row.Int("physicalHostId") != *physical {
+		row.Set("physicalHostId", *physical)
+		if err := run.Save(ctx, row); err != nil {
+			return err
+		}
+	}
+	if row.State() == "requested" || row.State() == "registering" {
+		if err := run.Execute(ctx, lower(row)+".create", row, nil); err != nil {
+			return err
+		}
+	}
+	return tie(ctx, run, row, host)
+}
+
+// tie says that a host can use a pool.
+func tie(ctx context.Context, run process.Run, row *schema.Row, host *int64) error {
+	if row.Type().Name != "storagePool" || host == nil {
+		return nil
+	}
+	m, err := one(ctx, run, "storagePoolHostMap", process.Match{"storagePoolId": row.ID(), "hostId": *host}, nil)
+	if err != nil || m.State() == "active" {
+		return err
+	}
+	return run.Execute(ctx, "storagepoolhostmap.create", m, nil)
+}
+
+func idOf(ctx context.Context, run process.Run, typ, uuid string) (*int64, error) {
+	if uuid == "" {
+		return nil, nil
+	}
+	rows, err := run.Find(ctx, typ, process.Match{"uuid": uuid})
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		return nil, errMissing
+	}
+	id := rows[0].ID()
+	return &id, nil
+}

@@ -1,0 +1,95 @@
+package handler
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/schema"
+)
+
+// dockerStarted records the ports and the host address that Docker reported.
+func dockerStarted(ctx context.Context, run process.Run) (*process.Answer, error) {
+	tie := run.Resource()
+	instance, err := run.Get(ctx, "instance", tie.Int("instanceId"))
+	if err != nil {
+		return nil, err
+	}
+	reported, _ := instance.Field("dockerPorts").(map[string]any)
+	address, _ := instance.Field("dockerHostIp").(string)
+	if address == "" || reported == nil {
+		return nil, nil
+	}
+	public, err := hostAddress(ctx, run, tie.Int("hostId"), address)
+	if err != nil || public == nil {
+		return nil, err
+	}
+	for name, value := range reported {
+		if err := reportedPort(ctx, run, instance, public, name, integer(value)); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// hostAddress finds or makes the address of a host.
+func hostAddress(ctx context.Context, run process.Run, host int64, text string) (*schema.Row, error) {
+	ties, err := find(ctx, run, "hostIpAddressMap", process.Match{"hostId": host})
+	if err != nil {
+		return nil, err
+	}
+	for _, tie := range ties {
+		address, err := run.Get(ctx, "ipAddress", tie.Int("ipAddressId"))
+		if err != nil {
+			return nil, err
+		}
+		if address.Str("address") == text {
+			return address, nil
+		}
+	}
+	if run.Setting("docker.compute.auto.add.host.ip") != "true" {
+		return nil, nil
+	}
+	row, err := run.Get(ctx, "host", host)
+	if err != nil {
+		return nil, err
+	}
+	address, err := run.Create(ctx, "ipAddress", map[string]any{"address": text, "accountId": row.Get("accountId")})
+	if err != nil {
+		return nil, err
+	}
+	if err := createThenActivate(ctx, run, address, nil); err != nil {
+		return nil, err
+	}
+	tie, err := run.Create(ctx, "hostIpAddressMap", map[string]any{"hostId": host, "ipAddressId": address.ID()})
+	if err != nil {
+		return nil, err
+	}
+	return address, createThenActivate(ctx, run, tie, nil)
+}
+
+// reportedPort records one port under the name that Docker gives it: 80/tcp.
+func reportedPort(ctx context.Context, run process.Run, instance, address *schema.Row, name string, public int64) error {
+	number, protocol, _ := strings.Cut(name, "/")
+	private, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return nil // an agent of another mind; the container runs all the same
+	}
+	port, err := one(ctx, run, "port", process.Match{"instanceId": instance.ID(), "privatePort": private, "protocol": protocol},
+		map[string]any{"kind": "imagePort", "accountId": instance.Get("accountId")})
+	if err != nil {
+		return err
+	}
+	if public != 0 {
+		port.Set("publicPort", public)
+		port.Set("publicIpAddressId", address.ID())
+	}
+	if err := run.Save(ctx, port); err != nil {
+		return err
+	}
+	if err := run.Execute(ctx, "port.create", port, nil); err != nil && !process.IsCanceled(err) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,420 @@
+package handler
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"strings"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/wire"
+	"github.com/cattleio/cattle/workers/placement"
+)
+
+// Scopes under which the processes of an instance keep what they have to remember.
+const (
+	createScope  = "io.cattle.platform.process.instance.InstanceCreate"
+	startScope   = "io.cattle.platform.process.instance.InstanceStart"
+	optionsScope = "io.cattle.platform.process.instance.InstanceProcessOptions"
+)
+
+func instanceHandlers() []process.Handler {
+	docker := after("DockerPostInstanceHostMapActivate", process.Specific, dockerStarted, "instancehostmap.activate")
+	return []process.Handler{
+		on("InstanceCreate", instanceCreate, "instance.create"),
+		after("InstanceInstanceLinkCreate", process.Default, instanceLinks, "instance.create"),
+		before("InstanceStartToken", process.First, startToken, "instance.start"),
+		on("InstanceStart", instanceStart, "instance.start"),
+		after("InstanceStartFirstRunning", process.Last, firstRunning, "instance.start"),
+		on("InstanceStop", instanceStop, "instance.stop"),
+		after("InstanceStopPostAction", process.Default, afterStop, "instance.stop"),
+		on("InstanceRestart", instanceRestart, "instance.restart"),
+		on("InstanceRemove", instanceRemove, "instance.remove"),
+		on("InstanceRestore", instanceRestore, "instance.restore"),
+		on("InstancePurge", instancePurge, "instance.purge"),
+		on("InstanceAllocate", instanceAllocate, "instance.allocate"),
+		on("InstanceDeallocate", instanceDeallocate, "instance.deallocate"),
+		on("InstanceHostMapActivate", computeCommand(wire.ComputeInstanceActivate), "instancehostmap.activate"),
+		on("InstanceHostMapDeactivate", computeCommand(wire.ComputeInstanceDeactivate), "instancehostmap.deactivate"),
+		docker,
+	}
+}
+
+// instanceCreate makes what belongs to an instance and goes on to start it.
+func instanceCreate(ctx context.Context, run process.Run) (*process.Answer, error) {
+	instance := run.Resource()
+	private(run.Data(), createScope)["startOnCreate"] = true
+	if err := attachCredentials(ctx, run, instance); err != nil {
+		return nil, err
+	}
+	if image := instance.Int("imageId"); image != 0 {
+		root, err := one(ctx, run, "volume", process.Match{"instanceId": instance.ID(), "deviceNumber": int64(0)},
+			map[string]any{"imageId": image, "attachedState": "active", "accountId": instance.Get("accountId")})
+		if err != nil {
+			return nil, err
+		}
+		if err := run.Execute(ctx, "volume.create", root, nil); err != nil && !process.IsCanceled(err) {
+			return nil, err
+		}
+	}
+	start, given := instance.Field("startOnCreate").(bool)
+	return &process.Answer{Delegate: start || !given}, nil
+}
+
+// attachCredentials ties the credentials that the instance names, or those that
+// its account names, to it.
+func attachCredentials(ctx context.Context, run process.Run, instance *schema.Row) error {
+	ids := integers(instance.Field("credentialIds"))
+	if len(ids) == 0 && instance.Int("accountId") != 0 {
+		account, err := run.Get(ctx, "account", instance.Int("accountId"))
+		if err != nil {
+			return err
+		}
+		ids = integers(account.Field("defaultCredentialIds"))
+	}
+	for _, id := range ids {
+		tie, err := one(ctx, run, "credentialInstanceMap", process.Match{"credentialId": id, "instanceId": instance.ID()}, nil)
+		if err != nil {
+			return err
+		}
+		if err := createThenActivate(ctx, run, tie, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// instanceLinks makes a row for each link that the instance asks for.
+func instanceLinks(ctx context.Context, run process.Run) (*process.Answer, error) {
+	instance := run.Resource()
+	wanted, ok := instance.Field("instanceLinks").(map[string]any)
+	if !ok {
+		return nil, nil
+	}
+	for name, target := range wanted {
+		more := map[string]any{"accountId": instance.Get("accountId")}
+		if id := integer(target); id != 0 {
+			more["targetInstanceId"] = id
+		}
+		link, err := one(ctx, run, "instanceLink", process.Match{"instanceId": instance.ID(), "linkName": name}, more)
+		if err != nil {
+			return nil, err
+		}
+		if err := run.Execute(ctx, "instancelink.create", link, nil); err != nil && !process.IsCanceled(err) {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+func startToken(ctx context.Context, run process.Run) (*process.Answer, error) {
+	instance := run.Resource()
+	if instance.Str("token") != "" {
+		return nil, nil
+	}
+	text := base64.StdEncoding.EncodeToString(random(64))
+	instance.Set("token", strings.NewReplacer("/", "", "=", "", "+", "").Replace(text))
+	return nil, run.Save(ctx, instance)
+}
+
+// step is one checkpoint of a start.
+type step struct {
+	name   string
+	weight int
+	run    func(ctx context.Context, run process.Run, instance *schema.Row) error
+}
+
+var startSteps = []step{
+	{"find placement", 5, func(ctx context.Context, run process.Run, instance *schema.Row) error {
+		return run.Execute(ctx, "instance.allocate", instance, run.Data())
+	}},
+	{"create network", 5, activateNetwork},
+	{"create storage", 80, func(ctx context.Context, run process.Run, instance *schema.Row) error {
+		return onVolumes(ctx, run, instance, "volume.activate")
+	}},
+	{"create compute", 5, func(ctx context.Context, run process.Run, instance *schema.Row) error {
+		return onChildren(ctx, run, "instanceHostMap", instance, "instancehostmap.activate", run.Data())
+	}},
+	{"post network", 5, func(ctx context.Context, run process.Run, instance *schema.Row) error {
+		return onChildren(ctx, run, "port", instance, "port.activate", nil)
+	}},
+}
+
+// instanceStart places the instance and brings up storage and compute. What a user
+// or an agent has to mend ends the start; what may pass is tried again.
+func instanceStart(ctx context.Context, run process.Run) (*process.Answer, error) {
+	instance := run.Resource()
+	percent := 0
+	for _, s := range startSteps {
+		run.Progress(ctx, s.name, percent)
+		if err := s.run(ctx, run, instance); err != nil {
+			return nil, startFailed(ctx, run, s.name, err)
+		}
+		percent += s.weight
+	}
+	return done()
+}
+
+// startFailed decides whether a failed step ends the start: then the instance is
+// removed, if it was just created, or stopped, and shows why.
+func startFailed(ctx context.Context, run process.Run, step string, err error) error {
+	var failure *process.Failure
+	if !errors.As(err, &failure) {
+		return err
+	}
+	instance := run.Resource()
+	if step == "create compute" {
+		tries := private(run.Data(), startScope)
+		n := integer(tries["computeTry"]) + 1
+		tries["computeTry"] = n
+		limit := integer(dataOf(instance, startScope)["computeTries"])
+		if limit == 0 {
+			limit = number(run, "instance.compute.tries")
+		}
+		if n < limit {
+			return err
+		}
+	}
+	undo := "instance.stop"
+	if created, _ := private(run.Data(), createScope)["startOnCreate"].(bool); created {
+		undo = "instance.remove"
+	}
+	if err := run.Schedule(ctx, undo, instance, nil); err != nil {
+		return err
+	}
+	shown := *failure
+	shown.Shown = true
+	return &shown
+}
+
+func dataOf(row *schema.Row, name string) map[string]any {
+	m, _ := row.Data()[name].(map[string]any)
+	return m
+}
+
+func activateNetwork(ctx context.Context, run process.Run, instance *schema.Row) error {
+	if err := onChildren(ctx, run, "nic", instance, "nic.activate", run.Data()); err != nil {
+		return err
+	}
+	return onChildren(ctx, run, "instanceLink", instance, "instancelink.activate", nil)
+}
+
+// onChildren runs a process on the rows of a type that belong to the instance.
+func onChildren(ctx context.Context, run process.Run, typ string, instance *schema.Row, name string, data map[string]any) error {
+	rows, err := find(ctx, run, typ, process.Match{"instanceId": instance.ID()})
+	if err != nil {
+		return err
+	}
+	return each(ctx, run, name, rows, data)
+}
+
+func onVolumes(ctx context.Context, run process.Run, instance *schema.Row, name string) error {
+	return onChildren(ctx, run, "volume", instance, name, run.Data())
+}
+
+func firstRunning(ctx context.Context, run process.Run) (*process.Answer, error) {
+	instance := run.Resource()
+	if instance.Get("firstRunning") != nil {
+		return nil, nil
+	}
+	now, err := run.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	instance.Set("firstRunning", now)
+	return nil, run.Save(ctx, instance)
+}
+
+func instanceStop(ctx context.Context, run process.Run) (*process.Answer, error) {
+	instance := run.Resource()
+	for _, s := range []struct{ typ, name string }{
+		{"instanceHostMap", "instancehostmap.deactivate"},
+		{"nic", "nic.deactivate"},
+		{"port", "port.deactivate"},
+		{"instanceLink", "instancelink.deactivate"},
+		{"volume", "volume.deactivate"},
+	} {
+		if err := onChildren(ctx, run, s.typ, instance, s.name, nil); err != nil {
+			return nil, err
+		}
+	}
+	release, _ := run.Data()["deallocateFromHost"].(bool)
+	if !release {
+		shared, err := onSharedStorage(ctx, run, instance)
+		if err != nil {
+			return nil, err
+		}
+		release = shared
+	}
+	if release {
+		if err := run.Execute(ctx, "instance.deallocate", instance, nil); err != nil && !process.IsCanceled(err) {
+			return nil, err
+		}
+	}
+	return done()
+}
+
+// onSharedStorage tells whether every volume of the instance lies in pools that at
+// least two hosts can use, so that it may start anywhere among them. An instance
+// without a volume in a pool stays where it is.
+func onSharedStorage(ctx context.Context, run process.Run, instance *schema.Row) (bool, error) {
+	volumes, err := find(ctx, run, "volume", process.Match{"instanceId": instance.ID()})
+	if err != nil {
+		return false, err
+	}
+	seen := false
+	for _, v := range volumes {
+		ties, err := pools(ctx, run, v)
+		if err != nil {
+			return false, err
+		}
+		for _, tie := range ties {
+			seen = true
+			hosts, err := find(ctx, run, "storagePoolHostMap", process.Match{"storagePoolId": tie.Int("storagePoolId")})
+			if err != nil || len(hosts) < 2 {
+				return false, err
+			}
+		}
+	}
+	return seen, nil
+}
+
+// afterStop says what follows a stop.
+func afterStop(_ context.Context, run process.Run) (*process.Answer, error) {
+	options, _ := run.Data()[optionsScope].(map[string]any)
+	if again, _ := options["haRestart"].(bool); again {
+		switch run.Resource().Str("instanceTriggeredStop") {
+		case "remove":
+			return &process.Answer{Chain: "instance.remove"}, nil
+		case "restart":
+			return &process.Answer{Chain: "instance.start"}, nil
+		}
+		return nil, nil
+	}
+	if start, _ := options["start"].(bool); start {
+		return &process.Answer{Chain: "instance.start"}, nil
+	}
+	if remove, _ := run.Data()["remove"].(bool); remove {
+		return &process.Answer{Chain: "instance.remove"}, nil
+	}
+	return nil, nil
+}
+
+func instanceRestart(_ context.Context, run process.Run) (*process.Answer, error) {
+	options := private(run.Data(), optionsScope)
+	if again, _ := options["haRestart"].(bool); !again {
+		options["start"] = true
+	}
+	return &process.Answer{Chain: "instance.stop"}, nil
+}
+
+// instanceRemove stops what may still run and removes what belongs to the instance.
+func instanceRemove(ctx context.Context, run process.Run) (*process.Answer, error) {
+	if _, err := instanceStop(ctx, run); err != nil {
+		return nil, err
+	}
+	instance := run.Resource()
+	if err := onChildren(ctx, run, "nic", instance, "nic.remove", nil); err != nil {
+		return nil, err
+	}
+	if err := onVolumes(ctx, run, instance, "volume.remove"); err != nil {
+		return nil, err
+	}
+	return done()
+}
+
+func instanceRestore(ctx context.Context, run process.Run) (*process.Answer, error) {
+	for _, typ := range []string{"nic", "volume"} {
+		rows, err := run.Find(ctx, typ, process.Match{"instanceId": run.Resource().ID()})
+		if err != nil {
+			return nil, err
+		}
+		if err := each(ctx, run, typ+".restore", rows, nil); err != nil {
+			return nil, err
+		}
+	}
+	return done()
+}
+
+func instancePurge(ctx context.Context, run process.Run) (*process.Answer, error) {
+	instance := run.Resource()
+	for _, typ := range []string{"port", "instanceLink"} {
+		rows, err := find(ctx, run, typ, process.Match{"instanceId": instance.ID()})
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			if err := deactivateThenRemove(ctx, run, row, nil); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := run.Execute(ctx, "instance.deallocate", instance, nil); err != nil && !process.IsCanceled(err) {
+		return nil, err
+	}
+	return done()
+}
+
+// instanceAllocate finds a host and a pool for each volume and records them.
+func instanceAllocate(ctx context.Context, run process.Run) (*process.Answer, error) {
+	instance := run.Resource()
+	if err := placement.Place(ctx, run, instance); err != nil {
+		return nil, err
+	}
+	for _, s := range []struct{ typ, name string }{
+		{"instanceHostMap", "instancehostmap.create"}, {"volume", "volume.allocate"},
+	} {
+		rows, err := find(ctx, run, s.typ, process.Match{"instanceId": instance.ID()})
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			if err := run.Execute(ctx, s.name, row, nil); err != nil && !process.IsCanceled(err) {
+				return nil, err
+			}
+		}
+	}
+	return done()
+}
+
+func instanceDeallocate(ctx context.Context, run process.Run) (*process.Answer, error) {
+	instance := run.Resource()
+	if err := placement.Release(ctx, run, instance); err != nil {
+		return nil, err
+	}
+	ties, err := find(ctx, run, "instanceHostMap", process.Match{"instanceId": instance.ID()})
+	if err != nil {
+		return nil, err
+	}
+	for _, tie := range ties {
+		if err := deactivateThenRemove(ctx, run, tie, nil); err != nil {
+			return nil, err
+		}
+	}
+	return done()
+}
+
+func computeCommand(name string) logic {
+	return func(ctx context.Context, run process.Run) (*process.Answer, error) {
+		tie := run.Resource()
+		host, err := run.Get(ctx, "host", tie.Int("hostId"))
+		if err != nil {
+			return nil, err
+		}
+		instance, err := run.Get(ctx, "instance", tie.Int("instanceId"))
+		if err != nil {
+			return nil, err
+		}
+		return command(ctx, run, name, host.Int("agentId"), instance, false)
+	}
+}
+
+// hostOf returns the host that an instance is placed on, 0 for none.
+func hostOf(ctx context.Context, run process.Run, instance int64) (int64, error) {
+	ties, err := find(ctx, run, "instanceHostMap", process.Match{"instanceId": instance})
+	if err != nil || len(ties) == 0 {
+		return 0, err
+	}
+	return ties[0].Int("hostId"), nil
+}

@@ -1,0 +1,268 @@
+// Package placement decides on which host and in which pools an instance lives. It
+// decides in the transaction of the process that asks, so that a decision and what
+// it takes from the host are there together or not at all.
+package placement
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/store"
+)
+
+// None is what a user reads when no host will do.
+const None = "Failed to find a placement"
+
+// units is the part of a run that placement needs beside process.Run: it counts
+// down what a host has left in one statement, which no read and write would do.
+type units interface {
+	Unit(ctx context.Context) (*store.Tx, error)
+}
+
+// returned marks a placement whose compute has been given back.
+const returned = "deallocated"
+
+// Place records a host for the instance and a pool for each of its volumes, unless
+// it has them. The host has most compute left among those that fit.
+func Place(ctx context.Context, run process.Run, instance *schema.Row) error {
+	present, err := placed(ctx, run, instance)
+	if err != nil {
+		return err
+	}
+	volumes, err := volumesOf(ctx, run, instance)
+	if err != nil {
+		return err
+	}
+	if len(present) > 0 && !slices.ContainsFunc(volumes, func(v volume) bool { return len(v.pools) == 0 }) {
+		return nil
+	}
+	tx, err := run.(units).Unit(ctx)
+	if err != nil {
+		return err
+	}
+	need, err := needs(ctx, run, instance, present, volumes)
+	if err != nil {
+		return err
+	}
+	if need.impossible {
+		return &process.Failure{Message: None}
+	}
+	candidates, err := tx.Candidates(ctx, need.Wanted)
+	if err != nil {
+		return err
+	}
+	for _, c := range spread(candidates, run.Setting("simple.allocator.spread") != "false") {
+		ok, err := try(ctx, run, tx, instance, c, volumes, len(present) > 0, need.Compute)
+		if ok || err != nil {
+			return err
+		}
+	}
+	return &process.Failure{Message: None}
+}
+
+// Release gives the compute of the instance back to its hosts, once.
+func Release(ctx context.Context, run process.Run, instance *schema.Row) error {
+	present, err := placed(ctx, run, instance)
+	if err != nil {
+		return err
+	}
+	tx, err := run.(units).Unit(ctx)
+	if err != nil {
+		return err
+	}
+	for _, tie := range present {
+		if done, _ := tie.Data()[returned].(bool); done {
+			continue
+		}
+		if err := tx.Give(ctx, tie.Int("hostId"), compute(run, instance)); err != nil {
+			return err
+		}
+		tie.Data()[returned] = true
+		tie.Touch()
+		if err := run.Save(ctx, tie); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func placed(ctx context.Context, run process.Run, instance *schema.Row) ([]*schema.Row, error) {
+	ties, err := run.Find(ctx, "instanceHostMap", process.Match{"instanceId": instance.ID()})
+	return living(ties), err
+}
+
+func living(rows []*schema.Row) []*schema.Row {
+	return slices.DeleteFunc(slices.Clone(rows), func(r *schema.Row) bool { return r.Removed() })
+}
+
+// volume is a volume and the pools that it is in already.
+type volume struct {
+	row   *schema.Row
+	pools []int64
+}
+
+func volumesOf(ctx context.Context, run process.Run, instance *schema.Row) ([]volume, error) {
+	rows, err := run.Find(ctx, "volume", process.Match{"instanceId": instance.ID()})
+	if err != nil {
+		return nil, err
+	}
+	var out []volume
+	for _, row := range living(rows) {
+		ties, err := run.Find(ctx, "volumeStoragePoolMap", process.Match{"volumeId": row.ID()})
+		if err != nil {
+			return nil, err
+		}
+		v := volume{row: row}
+		for _, tie := range living(ties) {
+			v.pools = append(v.pools, tie.Int("storagePoolId"))
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// need is what a host must have, or the knowledge that none can.
+type need struct {
+	store.Wanted
+	impossible bool
+}
+
+func needs(ctx context.Context, run process.Run, instance *schema.Row, present []*schema.Row, volumes []volume) (need, error) {
+	n := need{Wanted: store.Wanted{Compute: compute(run, instance)}}
+	if len(present) > 0 {
+		n.Compute = 0
+		for _, tie := range present {
+			n.Hosts = append(n.Hosts, tie.Int("hostId"))
+		}
+	} else if err := n.narrow(instance); err != nil {
+		return n, err
+	}
+	for _, v := range volumes {
+		n.Pools = append(n.Pools, v.pools...)
+	}
+	return n, n.kinds(ctx, run, instance)
+}
+
+// narrow restricts the hosts to those that the instance names: requestedHostId out
+// of validHostIds where both are given.
+func (n *need) narrow(instance *schema.Row) error {
+	for _, id := range asList(instance.Field("validHostIds")) {
+		n.Hosts = append(n.Hosts, id)
+	}
+	if id := asInt(instance.Field("requestedHostId")); id != 0 {
+		if len(n.Hosts) > 0 && !slices.Contains(n.Hosts, id) {
+			n.impossible = true
+		}
+		n.Hosts = []int64{id}
+	}
+	return nil
+}
+
+// kinds restricts the kind of host by the pools that offer the image: what a
+// simulated or a Docker pool offers runs there only, anything else elsewhere.
+func (n *need) kinds(ctx context.Context, run process.Run, instance *schema.Row) error {
+	image := instance.Int("imageId")
+	var found []string
+	if image != 0 {
+		ties, err := run.Find(ctx, "imageStoragePoolMap", process.Match{"imageId": image})
+		if err != nil {
+			return err
+		}
+		for _, tie := range living(ties) {
+			pool, err := run.Get(ctx, "storagePool", tie.Int("storagePoolId"))
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if k := pool.Kind(); (k == "sim" || k == "docker") && !slices.Contains(found, k) {
+				found = append(found, k)
+			}
+		}
+	}
+	switch len(found) {
+	case 0:
+		n.NotKinds = []string{"sim", "docker"}
+	case 1:
+		n.Kind = found[0]
+	default:
+		n.impossible = true
+	}
+	return nil
+}
+
+func compute(run process.Run, instance *schema.Row) int64 {
+	if n := instance.Int("compute"); n > 0 {
+		return n
+	}
+	return max(asInt(run.Setting("instance.compute.default")), 1)
+}
+
+// spread orders candidates: most compute left first (or least, to pack), equals in
+// a random order so that many decisions at once do not meet on one host.
+func spread(all []store.Candidate, most bool) []store.Candidate {
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	slices.SortStableFunc(all, func(a, b store.Candidate) int {
+		if most {
+			return int(min(max(b.Free-a.Free, -1), 1))
+		}
+		return int(min(max(a.Free-b.Free, -1), 1))
+	})
+	return all
+}
+
+// try takes a host, if it still has what is needed.
+func try(ctx context.Context, run process.Run, tx *store.Tx, instance *schema.Row, c store.Candidate, volumes []volume, kept bool, compute int64) (bool, error) {
+	if !kept {
+		if ok, err := tx.Take(ctx, c.Host, compute); !ok || err != nil {
+			return false, err
+		}
+		if _, err := run.Create(ctx, "instanceHostMap", map[string]any{"instanceId": instance.ID(), "hostId": c.Host}); err != nil {
+			return false, err
+		}
+	}
+	for _, v := range volumes {
+		if len(v.pools) > 0 {
+			continue
+		}
+		if _, err := run.Create(ctx, "volumeStoragePoolMap", map[string]any{"volumeId": v.row.ID(), "storagePoolId": c.Pools[0]}); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func asInt(v any) int64 {
+	switch n := v.(type) {
+	case float64:
+		return int64(n)
+	case int64:
+		return n
+	case string:
+		var i int64
+		for _, r := range n {
+			if r < '0' || r > '9' {
+				return 0
+			}
+			i = i*10 + int64(r-'0')
+		}
+		return i
+	}
+	return 0
+}
+
+func asList(v any) []int64 {
+	list, _ := v.([]any)
+	var out []int64
+	for _, x := range list {
+		if n := asInt(x); n != 0 {
+			out = append(out, n)
+		}
+	}
+	return out
+}

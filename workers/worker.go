@@ -1,0 +1,123 @@
+// Package workers runs processes: it answers the queue's bells with attempts of
+// the engine and stores the replies of agents that no attempt waits for.
+package workers
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cattleio/cattle/shared/event"
+	"github.com/cattleio/cattle/shared/lock"
+	"github.com/cattleio/cattle/shared/queue"
+	"github.com/cattleio/cattle/shared/store"
+	"github.com/cattleio/cattle/shared/wire"
+	"github.com/cattleio/cattle/workers/engine"
+	"github.com/cattleio/cattle/workers/handler"
+)
+
+// Deps is what a worker stands on.
+type Deps struct {
+	Store    *store.Store
+	Queue    *queue.Queue
+	Bus      *event.Bus
+	Locks    *lock.Locks
+	Settings engine.Settings
+	Server   string
+	Slots    int // attempts at the same time; 0 means 50
+	Log      *slog.Logger
+}
+
+// Worker runs processes.
+type Worker struct {
+	Deps
+	engine *engine.Engine
+	caller *caller
+	news   chan engine.Change
+}
+
+// New returns a worker.
+func New(d Deps) *Worker {
+	if d.Slots <= 0 {
+		d.Slots = 50
+	}
+	w := &Worker{Deps: d, caller: newCaller(d.Bus, d.Server, d.Log), news: make(chan engine.Change, 10_000)}
+	w.engine = engine.New(engine.Config{
+		Store: d.Store, Settings: d.Settings, Caller: w.caller, Locks: d.Locks,
+		Ring: d.Queue.Ring, Tell: w.tell, Server: d.Server, Handlers: handler.All(), Log: d.Log,
+	})
+	w.caller.stray = w.engine.Accept
+	return w
+}
+
+// Engine is what runs the processes of this worker.
+func (w *Worker) Engine() *engine.Engine { return w.engine }
+
+// Run works until ctx ends, then finishes or hands back what is under way.
+func (w *Worker) Run(ctx context.Context) error {
+	w.caller.listen(ctx)
+	up := w.Bus.Subscribe(ctx, wire.UpChannel, func(p string) { w.agentUp(ctx, p) })
+	defer up()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return w.publish(ctx) })
+	g.Go(func() error { return w.Queue.Serve(ctx, w.Slots, w.engine.Execute) })
+	return g.Wait()
+}
+
+// agentUp wakes what waits for an agent; one of several workers does it.
+func (w *Worker) agentUp(ctx context.Context, payload string) {
+	var up wire.AgentUp
+	if json.Unmarshal([]byte(payload), &up) != nil {
+		return
+	}
+	go func() {
+		if _, ok := w.Locks.Try(ctx, "agent.up."+wire.AgentChannel(payload), 300*time.Millisecond); !ok {
+			return
+		}
+		bells, err := w.Store.WakeAgent(ctx, up.AgentID, 1000)
+		if err != nil && ctx.Err() == nil {
+			w.Log.WarnContext(ctx, "processes waiting for an agent were not woken", "agent", up.AgentID, "err", err)
+		}
+		w.Queue.Ring(bells)
+	}()
+}
+
+// tell hands news to the publisher, which may drop them: whoever needs to be sure
+// reads the rows.
+func (w *Worker) tell(changes []engine.Change) {
+	for _, c := range changes {
+		select {
+		case w.news <- c:
+		default:
+		}
+	}
+}
+
+// stateChange is the data of the event state.change.
+type stateChange struct {
+	Previous string `json:"previousState"`
+	State    string `json:"state"`
+	Account  int64  `json:"accountId,omitempty"`
+}
+
+func (w *Worker) publish(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case c := <-w.news:
+			name := wire.StateChannel
+			if c.Progress {
+				name = "resource.progress"
+			}
+			data, _ := wire.Encode(stateChange{c.Previous, c.State, c.Account})
+			text, err := wire.Encode(&wire.Event{Name: name, ResourceType: wire.Text(c.Type), ResourceID: id(c.ID), Data: data, TimeMillis: time.Now().UnixMilli()})
+			if err == nil {
+				_, _ = w.Bus.Publish(ctx, name, string(text))
+			}
+		}
+	}
+}
