@@ -132,6 +132,9 @@ func (s *server) connect(ctx context.Context) (closing func(), err error) {
 	}
 	redis.SetLogger(quiet{})
 	s.redis, s.bus, s.queue, s.locks = client, event.New(client, s.log), queue.New(client, s.log), lock.New(client)
+	if s.settings.Get("redis.url") == "" {
+		s.queue.Patient()
+	}
 	if s.only("gateway") {
 		return func() { _ = client.Close(); stop() }, nil
 	}

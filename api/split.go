@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -59,16 +60,15 @@ func deal(conn net.Conn, gateway, web *branch) {
 
 // peekLine returns what there is of the first line without taking it.
 func peekLine(r *bufio.Reader) (string, error) {
-	for n := 1; ; {
-		b, err := r.Peek(n)
-		if i := strings.IndexByte(string(b), '\n'); i >= 0 {
+	for n := 1; ; n = min(r.Buffered()+1, longest) {
+		_, err := r.Peek(n) // waits for one byte more than there is
+		b, _ := r.Peek(r.Buffered())
+		if i := bytes.IndexByte(b, '\n'); i >= 0 {
 			return string(b[:i]), nil
 		}
 		if err != nil || n >= longest {
 			return string(b), err
 		}
-		n = max(r.Buffered(), n) + 1
-		n = min(n, longest)
 	}
 }
 

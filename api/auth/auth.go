@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cattleio/cattle/shared/config"
 	"github.com/cattleio/cattle/shared/resource"
@@ -166,7 +167,7 @@ func (a *Auth) check(ctx context.Context, who attempt, password string, now time
 }
 
 func (a *Auth) verify(ctx context.Context, user, password string, now time.Time) (Caller, error) {
-	if user == "" || password == "" {
+	if user == "" || password == "" || !clean(user) || !clean(password) {
 		return Caller{}, ErrRefused
 	}
 	if user == TokenUser {
@@ -202,7 +203,7 @@ func (a *Auth) verify(ctx context.Context, user, password string, now time.Time)
 // that wraps ErrRefused.
 func (a *Auth) TokenAccount(ctx context.Context, token string, now time.Time) (*schema.Row, error) {
 	public, ok := TokenKey(token)
-	if !ok {
+	if !ok || !clean(token) {
 		return nil, ErrRefused
 	}
 	period := a.settings.Millis("registration.token.period.millis")
@@ -243,7 +244,7 @@ func (a *Auth) administrator(ctx context.Context) (Caller, error) {
 
 // impersonate lets a trusted front end act for another account.
 func (a *Auth) impersonate(ctx context.Context, c Caller, uuid string) (Caller, error) {
-	if uuid == "" || !c.AllAccounts || !a.settings.Bool("api.auth.header.enabled") {
+	if uuid == "" || !clean(uuid) || !c.AllAccounts || !a.settings.Bool("api.auth.header.enabled") {
 		return c, nil
 	}
 	rows, err := a.store.Find(ctx, resource.All.Type("account"), map[string]any{"uuid": uuid})
@@ -299,6 +300,9 @@ func (a *Auth) option(kind, name string, kinds ...string) bool {
 	}
 	return slices.Contains(kinds, kind)
 }
+
+// clean tells whether every database takes the text.
+func clean(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
 func basic(header string) (user, password string, ok bool) {
 	scheme, rest, _ := strings.Cut(header, " ")

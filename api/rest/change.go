@@ -59,12 +59,15 @@ func (r *request) rewrite(t *auth.Type, row *schema.Row, values map[string]any) 
 // one of them starts the update process.
 func apply(t *auth.Type, row *schema.Row, values map[string]any) (changed map[string]any, starts bool) {
 	changed = map[string]any{}
-	if doc, ok := values["data"].(map[string]any); ok && t.HasColumn("data") && !reflect.DeepEqual(native(doc), row.Data()) {
+	if doc, ok := values["data"].(map[string]any); ok && t.HasColumn("data") && !same(row.Data(), doc) {
 		row.SetData(merged(t, row, doc))
 		changed["data"] = doc
 	}
 	for _, f := range t.Fields {
 		v, sent := values[f.Name]
+		if v == nil && f.Place == schema.Column && f.NotNull {
+			v = emptyOf(f.Field)
+		}
 		if !sent || f.Name == "data" || f.Place == schema.Computed || same(row.Value(f.Field), v) {
 			continue
 		}
@@ -77,6 +80,19 @@ func apply(t *auth.Type, row *schema.Row, values map[string]any) (changed map[st
 		starts = starts || f.StartsUpdate
 	}
 	return changed, starts
+}
+
+// emptyOf is what a column that is never null holds instead of null.
+func emptyOf(f *schema.Field) any {
+	switch {
+	case f.Fallback != nil:
+		return f.Fallback
+	case f.Type == "boolean":
+		return false
+	case f.Type == "string" || f.Type == "enum":
+		return ""
+	}
+	return int64(0)
 }
 
 // merged returns the document that takes the place of the row's: what was sent,

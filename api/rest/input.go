@@ -67,7 +67,7 @@ func (r *request) readInput() (*input, error) {
 	}
 	in.addAll(r.form)
 	if r.form == nil && !r.multipart {
-		if err := in.addJSON(r.c.Body()); err != nil {
+		if err := in.addJSON(r.c.Request().Body()); err != nil {
 			return nil, err
 		}
 	}
@@ -86,7 +86,7 @@ func (r *request) readForm() error {
 	case fiber.MIMEMultipartForm:
 		return r.readMultipart()
 	case fiber.MIMEApplicationForm:
-		body := r.c.Body()
+		body := r.c.Request().Body()
 		if b := bytes.TrimSpace(body); len(b) > 0 && (b[0] == '{' || b[0] == '[') && json.Valid(b) {
 			return nil
 		}
@@ -99,7 +99,7 @@ func (r *request) readForm() error {
 }
 
 func (r *request) readMultipart() error {
-	if len(r.c.Body()) > maxMultipart {
+	if len(r.c.Request().Body()) > maxMultipart {
 		return fault.TooLarge()
 	}
 	form, err := r.c.MultipartForm()

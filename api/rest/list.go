@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,7 +52,7 @@ func (r *request) list(l *listing) error {
 	r.applySort(l)
 	if l.paged {
 		l.query.Limit = r.limit()
-		l.query.Marker = r.query.get("marker")
+		l.query.Marker = sane(r.query.get("marker"), l.query.Sort)
 	}
 	if l.empty {
 		return r.sendList(l, nil, "")
@@ -67,6 +69,45 @@ func (r *request) list(l *listing) error {
 		entries[i].row = row
 	}
 	return r.sendList(l, entries, page.Next)
+}
+
+// sane drops a marker that does not fit the sorted column: the database would
+// refuse it.
+func sane(marker string, sort *schema.Field) string {
+	c := parseCursor(marker)
+	rest, ok := strings.CutPrefix(c.Marker, "m")
+	if !ok {
+		return keepIncluded(c, marker)
+	}
+	b, err := base64.RawURLEncoding.DecodeString(rest)
+	var at struct {
+		Value any `json:"v"`
+	}
+	if err != nil || json.Unmarshal(b, &at) != nil {
+		return ""
+	}
+	fits := sort == nil || at.Value == nil
+	switch at.Value.(type) {
+	case string:
+		fits = fits || sort.Type == "string" || sort.Type == "enum"
+	case bool:
+		fits = fits || sort.Type == "boolean"
+	case float64:
+		fits = fits || sort.Type == "int" || sort.Type == "date" || sort.RefType() != ""
+	}
+	if !fits {
+		return ""
+	}
+	return marker
+}
+
+// keepIncluded returns the marker of a page with includes that begins at the very
+// first row.
+func keepIncluded(c cursor, marker string) string {
+	if c.Marker == "" {
+		return marker
+	}
+	return ""
 }
 
 // entry is one element of a collection.
@@ -154,7 +195,18 @@ func (r *request) filterValue(f auth.Filter, modifier, text string) (v any, show
 	case !validText(text):
 		return nil, text, false
 	}
+	if modifier == "like" || modifier == "notlike" || modifier == "prefix" {
+		return pattern(text), text, true
+	}
 	return text, text, true
+}
+
+// pattern completes an escape at the end of a pattern, which databases refuse.
+func pattern(text string) string {
+	if (len(text)-len(strings.TrimRight(text, `\`)))%2 == 1 {
+		text += `\`
+	}
+	return text
 }
 
 // storedID reads the id in a filter. The field id is taken in both forms; for

@@ -25,7 +25,7 @@ func createAgent(r *request, c *creation) error {
 	}
 	uri := strings.Replace(r.api.text("agent.filter.default.uri", "ssh://%s@%s:22"), "%s", user, 1)
 	uri = strings.Replace(uri, "%s", host, 1)
-	if len(uri) > 255 {
+	if len(uri) > 255 || !validText(uri) {
 		return fault.Invalid("MaxLengthExceeded", "uri", "the address of the agent is too long")
 	}
 	c.Values["uri"] = uri

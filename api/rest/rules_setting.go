@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/shared/config"
@@ -244,6 +245,9 @@ func (r *request) deleteSetting(t *auth.Type, name string, row *schema.Row) erro
 // saveSetting writes a setting to the database and puts it in force here.
 func (r *request) saveSetting(name string, v any, row *schema.Row) (*schema.Row, error) {
 	text, _ := v.(string)
+	if !validText(name) || utf8.RuneCountInString(name) > columnLength {
+		return nil, fault.Invalid("InvalidFormat", "name", "a setting cannot have that name")
+	}
 	err := r.write("setting", func(w *write) error {
 		if row == nil {
 			row = store.NewRow(resource.All.Type("setting"), w.now, map[string]any{"name": name, "value": text})

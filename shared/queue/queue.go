@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -27,18 +28,31 @@ type Queue struct {
 	redis  redis.UniversalClient
 	client *asynq.Client
 	bells  chan process.Bell
+	own    chan process.Bell // answered in this process, while somebody is free
 	log    *slog.Logger
+	every  time.Duration
 }
 
 // New returns a queue over client; the caller closes the client.
 func New(client redis.UniversalClient, log *slog.Logger) *Queue {
-	return &Queue{redis: client, client: asynq.NewClientFromRedisClient(client), bells: make(chan process.Bell, 10_000), log: log}
+	return &Queue{redis: client, client: asynq.NewClientFromRedisClient(client), bells: make(chan process.Bell, 10_000),
+		own: make(chan process.Bell), log: log, every: 5 * time.Millisecond}
 }
 
-// Ring asks for each process to be looked at. It never waits: what does not fit
+// Patient makes an idle worker look into the queue less often, for a Redis that
+// feels every look. It is for servers that answer most of their bells themselves.
+func (q *Queue) Patient() { q.every = 100 * time.Millisecond }
+
+// Ring asks for each process to be looked at. It never waits: a free worker of this
+// process takes the bell at once, else it goes to the queue, and what does not fit
 // into the buffer is found by the reconciler.
 func (q *Queue) Ring(bells []process.Bell) {
 	for _, b := range bells {
+		select {
+		case q.own <- b:
+			continue
+		default:
+		}
 		select {
 		case q.bells <- b:
 		default:
@@ -112,7 +126,7 @@ func (q *Queue) Serve(ctx context.Context, slots int, look func(ctx context.Cont
 	server := asynq.NewServerFromRedisClient(q.redis, asynq.Config{
 		Concurrency:              slots,
 		Queues:                   map[string]int{urgent: 3, normal: 7},
-		TaskCheckInterval:        5 * time.Millisecond,
+		TaskCheckInterval:        q.every,
 		DelayedTaskCheckInterval: time.Second,
 		JanitorInterval:          time.Minute,
 		ShutdownTimeout:          3 * time.Second,
@@ -131,10 +145,35 @@ func (q *Queue) Serve(ctx context.Context, slots int, look func(ctx context.Cont
 	if err != nil {
 		return fmt.Errorf("cannot serve the queue: %w", err)
 	}
+	var here sync.WaitGroup
+	for range slots {
+		here.Go(func() { q.serveOwn(ctx, work, look) })
+	}
 	<-ctx.Done()
 	server.Stop()
 	server.Shutdown()
+	done := make(chan struct{})
+	go func() { here.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(3 * time.Second): // their leases run out, others go on
+	}
 	return nil
+}
+
+// serveOwn answers bells that were rung in this process. One that could not be
+// answered is left to the reconciler.
+func (q *Queue) serveOwn(ctx, work context.Context, look func(ctx context.Context, id int64) error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case b := <-q.own:
+			if err := look(work, b.ID); err != nil {
+				q.log.DebugContext(ctx, "look failed", "id", b.ID, "err", err)
+			}
+		}
+	}
 }
 
 // quiet lets Asynq speak through slog. What it calls an error is noise to us: the
