@@ -4,6 +4,8 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/shared/fault"
@@ -88,11 +90,15 @@ func emptyOf(f *schema.Field) any {
 	case f.Fallback != nil:
 		return f.Fallback
 	case f.Type == "boolean":
-		return false
+		return f.SQLDefault == "true"
 	case f.Type == "string" || f.Type == "enum":
-		return ""
+		return strings.Trim(f.SQLDefault, "'")
 	}
-	return int64(0)
+	n, err := strconv.ParseInt(f.SQLDefault, 10, 64)
+	if err != nil {
+		return int64(0)
+	}
+	return n
 }
 
 // merged returns the document that takes the place of the row's: what was sent,

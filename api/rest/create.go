@@ -130,7 +130,7 @@ func (r *request) insert(c *creation) (*schema.Row, error) {
 				return err
 			}
 		}
-		row = store.NewRow(c.Type.Type, w.now, maps.Clone(c.Values))
+		row = newRow(c.Type.Type, w.now, maps.Clone(c.Values))
 		for name, v := range c.Values { // an explicit null is kept
 			if f := c.Type.Type.Field(name); v == nil && f != nil && f.Place == schema.InData {
 				row.SetField(name, nil)
@@ -139,6 +139,18 @@ func (r *request) insert(c *creation) (*schema.Row, error) {
 		return w.launch(row, "create", c.Values)
 	})
 	return row, err
+}
+
+// newRow makes a row whose columns that are never null have what the database
+// would put there, so that the answer shows it.
+func newRow(t *schema.Type, now int64, values map[string]any) *schema.Row {
+	row := store.NewRow(t, now, values)
+	for _, f := range row.Type().Columns() {
+		if f.NotNull && f.Name != "id" && row.Get(f.Name) == nil {
+			row.Set(f.Name, emptyOf(f))
+		}
+	}
+	return row
 }
 
 // changed announces a write and forgets what it makes out of date.

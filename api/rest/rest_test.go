@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -214,4 +215,12 @@ func (s *server) account(kind string) (int64, string) {
 	key := fmt.Sprintf("KEY%d", id)
 	s.row("credential", map[string]any{"kind": "apiKey", "state": "active", "accountId": id, "publicValue": key, "secretValue": "secret"})
 	return id, key + ":secret"
+}
+
+type configOf = rest.Config
+
+// embedded is a server on SQLite with a changed configuration.
+func embedded(t *testing.T, change func(*configOf)) *server {
+	t.Helper()
+	return newServer(t, filepath.Join(t.TempDir(), "cattle.db"), change)
 }

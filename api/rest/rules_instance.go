@@ -146,7 +146,7 @@ func (w *write) makeImage(kind string, values map[string]any) (*schema.Row, erro
 	if len(system) > 0 {
 		values["accountId"] = system[0].ID()
 	}
-	image := store.NewRow(resource.All.Type("image"), w.now, values)
+	image := newRow(resource.All.Type("image"), w.now, values)
 	err = w.launch(image, "create", values)
 	if errors.Is(err, store.ErrNotUnique) {
 		return nil, errTaken
@@ -159,7 +159,7 @@ func (w *write) makeImage(kind string, values map[string]any) (*schema.Row, erro
 		return image, err
 	}
 	values = map[string]any{"imageId": image.ID(), "storagePoolId": pools[0].ID()}
-	return image, w.launch(store.NewRow(resource.All.Type("imageStoragePoolMap"), w.now, values), "create", values)
+	return image, w.launch(newRow(resource.All.Type("imageStoragePoolMap"), w.now, values), "create", values)
 }
 
 var dockerPart = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)

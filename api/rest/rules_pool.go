@@ -4,7 +4,6 @@ import (
 	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/schema"
-	"github.com/cattleio/cattle/shared/store"
 )
 
 // acquireAddress hands out an address of a pool.
@@ -19,7 +18,7 @@ func acquireAddress(r *request, _ *auth.Type, pool *schema.Row) error {
 	}
 	var row *schema.Row
 	err = r.write("acquire", func(w *write) error {
-		row = store.NewRow(resource.All.Type("ipAddress"), w.now, values)
+		row = newRow(resource.All.Type("ipAddress"), w.now, values)
 		row.SetField("capabilities", []any{"associate"})
 		return w.launch(row, "create", values)
 	})

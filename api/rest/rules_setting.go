@@ -13,7 +13,6 @@ import (
 	"github.com/cattleio/cattle/shared/fault"
 	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/schema"
-	"github.com/cattleio/cattle/shared/store"
 )
 
 // settingType answers /v1/settings and /v1/activesettings. Both show settings as
@@ -250,7 +249,7 @@ func (r *request) saveSetting(name string, v any, row *schema.Row) (*schema.Row,
 	}
 	err := r.write("setting", func(w *write) error {
 		if row == nil {
-			row = store.NewRow(resource.All.Type("setting"), w.now, map[string]any{"name": name, "value": text})
+			row = newRow(resource.All.Type("setting"), w.now, map[string]any{"name": name, "value": text})
 			return w.Insert(r.ctx, row)
 		}
 		row.Set("value", text)

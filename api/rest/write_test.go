@@ -1,0 +1,324 @@
+package rest_test
+
+import (
+	"bytes"
+	"fmt"
+	"mime/multipart"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/store"
+)
+
+func TestACreatedResourceIsOnItsWay(t *testing.T) {
+	stories(t, func(s *server) {
+		a := s.make("/v1/containers", `{"imageUuid":"sim:x","name":"web","uuid":"mine","nothing":1,"environment":{"A":"b"},"requestedHostId":null,"data":{"x":1}}`)
+		a.has(map[string]string{"type": `"container"`, "kind": `"container"`, "state": `"creating"`, "transitioning": `"yes"`,
+			"transitioningMessage": `"In Progress"`, "transitioningProgress": "null", "name": `"web"`, "accountId": `"1a1"`, "startOnCreate": "true",
+			"environment": `{"A":"b"}`, "memoryMb": "256", "allocationState": `"inactive"`, "instanceTriggeredStop": `"stop"`, "removed": "null",
+			"data.x": "1", "data.fields.imageUuid": `"sim:x"`, "imageUuid": `"sim:x"`})
+		if a.str("uuid") == "mine" {
+			t.Error("an administrator may not choose a container's uuid")
+		}
+		for _, gone := range []string{"ports", "networkIds", "zoneId", "removedTS", "links.zone"} {
+			if v := a.at(gone); v != nil {
+				t.Errorf("%s is shown: %v", gone, v)
+			}
+		}
+		if _, ok := a.body["removed"]; !ok {
+			t.Error("a null is left out")
+		}
+		p := s.get("/v1/processinstances?resourceType=instance&resourceId=1&sort=startTime").is(200)
+		p.has(map[string]string{"data.0.processName": `"instance.create"`, "data.0.endTime": "null", "data.0.resourceId": `"1"`, "data.0.phase": `"REQUESTED"`,
+			"data.0.data.name": `"web"`, "data.0.data.imageId": "1", "data.0.startProcessServerId": `"here"`})
+		s.get(a.str("links.self")[len("http://h"):]).has(map[string]string{"id": `"` + a.str("id") + `"`})
+		s.make("/v1/hosts", "").has(map[string]string{"computeFree": "1000000", "state": `"registering"`, "isPublic": "false"})
+	})
+}
+
+func TestBodiesOfEveryKind(t *testing.T) {
+	stories(t, func(s *server) {
+		form := s.with("Content-Type", "application/x-www-form-urlencoded")
+		form.make("/v1/externalhandlers?name=q", "processNames=a&processNames=b&priority=7").has(map[string]string{"name": `"q"`, "priority": "7", "data.fields.processNames": `["a","b"]`})
+		form.make("/v1/externalhandlers", "name=one&processNames=a").has(map[string]string{"data.fields.processNames": `["a"]`})
+		form.make("/v1/externalhandlers", `{"name":"json","processNames":[["a,b"]]}`).has(map[string]string{"name": `"json"`, "data.fields.processNames": `["a,b"]`})
+		var body bytes.Buffer
+		w := multipart.NewWriter(&body)
+		_ = w.WriteField("user", "core")
+		_ = w.WriteField("uuid", "test-agent")
+		_ = w.Close()
+		s.with("Content-Type", w.FormDataContentType()).make("/v1/agents?name=ignored", body.String()).has(map[string]string{"user": `"core"`, "uuid": `"test-agent"`, "name": "null"})
+		s.make("/v1/hosts?name=query", `{"name":"body"}`).has(map[string]string{"name": `"body"`})
+		s.make("/v1/hosts?name=query", `["x"]`).has(map[string]string{"name": `"query"`})
+		s.make("/v1/hosts", `"text"`)
+		s.post("/v1/hosts", `{"name":`).fails(400, "InvalidBodyContent", "-")
+		s.post("/v1/hosts", strings.Repeat("[", 20000)).fails(400, "InvalidBodyContent", "-")
+	})
+}
+
+func TestValidation(t *testing.T) {
+	stories(t, func(s *server) {
+		host := s.row("host", map[string]any{"state": "active"})
+		gone := s.row("network", map[string]any{"state": "removed", "removed": int64(1)})
+		for _, c := range []struct{ path, body, code, field string }{
+			{"externalhandlers", `{"name":"x"}`, "MissingRequired", "processNames"},
+			{"externalhandlers", `{"processNames":[]}`, "MissingRequired", "processNames"},
+			{"externalhandlers", `{"processNames":null}`, "NotNullable", "processNames"},
+			{"externalhandlers", `{"processNames":["a"],"retries":0}`, "MinLimitExceeded", "retries"},
+			{"externalhandlers", `{"processNames":["a"],"timeoutMillis":999}`, "MinLimitExceeded", "timeoutMillis"},
+			{"externalhandlers", `{"processNames":["a"],"priority":"abc"}`, "InvalidFormat", "priority"},
+			{"externalhandlers", `{"processNames":["a"],"priority":"1.5"}`, "InvalidFormat", "priority"},
+			{"externalhandlers", `{"processNames":["a"],"priority":""}`, "InvalidFormat", "priority"},
+			{"externalhandlers", `{"processNames":["a"],"priority":true}`, "InvalidFormat", "priority"},
+			{"externalhandlers", `{"processNames":["a"],"priority":{}}`, "InvalidFormat", "priority"},
+			{"subnets", `{"networkId":"1n77","networkAddress":"10.0.0.0","cidrSize":29}`, "InvalidReference", "networkId"},
+			{"subnets", fmt.Sprintf(`{"networkId":"1n%d","networkAddress":"10.0.0.0","cidrSize":29}`, gone), "MaxLimitExceeded", "cidrSize"},
+			{"subnets", fmt.Sprintf(`{"networkId":"1n%d"}`, gone), "MissingRequired", "networkAddress"},
+			{"containers", `{"imageUuid":"sim:x","command":""}`, "MinLengthExceeded", "command"},
+			{"containers", `{"imageUuid":"sim:x","name":"` + strings.Repeat("x", 256) + `"}`, "MaxLengthExceeded", "name"},
+			{"containers", `{"imageUuid":"sim:x","environment":"x"}`, "InvalidFormat", "environment"},
+			{"containers", `{"imageUuid":"sim:x","environment":null}`, "NotNullable", "environment"},
+			{"containers", `{"imageUuid":"sim:x","startOnCreate":"maybe"}`, "InvalidFormat", "startOnCreate"},
+			{"containers", `{"imageUuid":"sim:x","instanceTriggeredStop":"Stop"}`, "InvalidOption", "instanceTriggeredStop"},
+			{"containers", `{"imageUuid":"sim:x","requestedHostId":"7"}`, "InvalidReference", "requestedHostId"},
+			{"containers", `{"imageUuid":"sim:x","requestedHostId":"1h99"}`, "InvalidReference", "requestedHostId"},
+			{"containers", `{"imageUuid":"sim:x","networkIds":["1n99"]}`, "InvalidReference", "networkIds"},
+			{"containers", `{"imageUuid":"sim:x","name":"a\u0000b"}`, "InvalidFormat", "name"},
+			{"containers", `{"name":"x"}`, "MissingRequired", "imageUuid"},
+			{"containers", `{"imageUuid":"nothing"}`, "InvalidReference", "imageUuid"},
+			{"containers", `{"imageUuid":"docker:"}`, "InvalidReference", "imageUuid"},
+			{"containers", `{"imageUuid":"docker:a b"}`, "InvalidReference", "imageUuid"},
+			{"configitemstatuses", `{"requestedUpdated":"yesterday"}`, "InvalidDateFormat", "requestedUpdated"},
+			{"subscribe", `{"eventNames":["a b"]}`, "InvalidCharacters", "eventNames"},
+			{"subscribe", `{"eventNames":[""]}`, "MinLengthExceeded", "eventNames"},
+			{"publish", `{}`, "MissingRequired", "name"},
+		} {
+			a := s.post("/v1/"+c.path, c.body)
+			if a.code != 422 || a.body["code"] != c.code || a.body["fieldName"] != c.field {
+				t.Errorf("POST %s %.100s answered %s instead of %s %s", c.path, c.body, a.text, c.code, c.field)
+			}
+		}
+		s.make("/v1/containers", fmt.Sprintf(`{"imageUuid":"sim:x","requestedHostId":"1h%d","startOnCreate":"False","commandArgs":"one","validHostIds":["1h%d"]}`, host, host)).has(map[string]string{
+			"requestedHostId": fmt.Sprintf(`"1h%d"`, host), "data.fields.requestedHostId": fmt.Sprint(host), "startOnCreate": "false", "commandArgs": `["one"]`,
+			"validHostIds": fmt.Sprintf(`["1h%d"]`, host), "data.fields.validHostIds": fmt.Sprintf("[%d]", host)})
+		s.make("/v1/subnets", fmt.Sprintf(`{"networkId":"1n%d","networkAddress":"10.0.0.0"}`, gone)).has(map[string]string{"cidrSize": "24"})
+		s.make("/v1/images", `{"instanceKind":null,"physicalSizeMb":3}`).has(map[string]string{"instanceKind": "null", "physicalSizeMb": "null"})
+		s.make("/v1/hosts", `{"computeFree":1.9}`).has(map[string]string{"computeFree": "1"})
+	})
+}
+
+func TestUUIDsAreUnique(t *testing.T) {
+	stories(t, func(s *server) {
+		s.make("/v1/hosts", `{"uuid":"one"}`).has(map[string]string{"uuid": `"one"`})
+		s.post("/v1/hosts", `{"uuid":"one"}`).fails(409, "Conflict", "-")
+		if n := len(s.get("/v1/processinstances?processName=host.create").ids()); n != 1 {
+			t.Errorf("there are %d processes", n)
+		}
+	})
+}
+
+func TestAgents(t *testing.T) {
+	stories(t, func(s *server) {
+		s.settings.SetDatabase(map[string]string{"agent.filter.default.uri.reverse.dns": "false"})
+		c := s.with("X-Forwarded-For", "10.1.1.1")
+		a := c.make("/v1/agents", "").has(map[string]string{"uri": `"ssh://root@10.1.1.1:22"`, "accountId": "null", "managedConfig": "true", "state": `"registering"`})
+		c.post("/v1/agents", "").fails(422, "NotUnique", "uri")
+		c.make("/v1/agents", `{"user":"core"}`).has(map[string]string{"uri": `"ssh://core@10.1.1.1:22"`})
+		s.make("/v1/agents", `{"uri":"sim://a","accountId":"1a1"}`).has(map[string]string{"accountId": `"1a1"`})
+		s.post("/v1/agents", `{"uri":"sim://a"}`).fails(422, "NotUnique", "uri")
+		self := strings.TrimPrefix(a.str("links.self"), "http://h")
+		s.send("PUT", self, `{"uri":"ssh://root@10.1.1.1:22","name":"n"}`).is(200).has(map[string]string{"name": `"n"`})
+		s.send("PUT", self, `{"uri":"sim://a"}`).fails(422, "NotUnique", "uri")
+	})
+}
+
+func TestUpdateWritesWhatChanged(t *testing.T) {
+	stories(t, func(s *server) {
+		a := s.make("/v1/hosts", `{"name":"a","data":{"fields":{"capabilities":["x"],"transitioning":"no"},"own":1}}`)
+		self := strings.TrimPrefix(a.str("links.self"), "http://h")
+		// A client sends the whole object back.
+		whole := strings.Replace(a.text, `"name":"a"`, `"name":"b"`, 1)
+		s.send("PUT", self, whole).is(200).has(map[string]string{"name": `"b"`, "state": `"registering"`, "uuid": `"` + a.str("uuid") + `"`, "data.own": "1"})
+		s.send("PUT", self, `{"description":"d","id":"1h99","state":"active","created":"2001-01-01T00:00:00Z"}`).has(map[string]string{
+			"name": `"b"`, "description": `"d"`, "id": `"` + a.str("id") + `"`, "state": `"registering"`, "created": `"` + a.str("created") + `"`})
+		s.send("PUT", self, `{"name":null,"data":{"new":true,"fields":{"transitioning":"error","free":1}}}`).has(map[string]string{
+			"name": "null", "data.new": "true", "data.own": "null", "data.fields.free": "1", "data.fields.transitioning": "null"})
+		s.send("PUT", self, `{"isPublic":null}`).fails(422, "NotNullable", "isPublic")
+		s.send("PUT", self, `{"removeTime":"2031-01-02T03:04:05Z"}`).has(map[string]string{"removeTime": `"2031-01-02T03:04:05Z"`, "removeTimeTS": "1925089445000"})
+		s.send("PUT", self, `{"accountId":"1a77"}`).fails(422, "InvalidReference", "accountId")
+		s.send("PUT", "/v1/hosts/1h999", "{}").is(404)
+		if n := len(s.get("/v1/processinstances?processName=host.update").ids()); n != 0 {
+			t.Error("an update process started")
+		}
+		item := s.make("/v1/configitems", `{"name":"i"}`)
+		s.send("PUT", strings.TrimPrefix(item.str("links.self"), "http://h"), `{"sourceVersion":null}`).is(200).has(map[string]string{"sourceVersion": `""`})
+	})
+}
+
+func TestAChangedPortStartsItsUpdate(t *testing.T) {
+	stories(t, func(s *server) {
+		id := s.row("port", map[string]any{"state": "active", "publicPort": int64(80), "protocol": "tcp"})
+		self := fmt.Sprintf("/v1/ports/1p%d", id)
+		s.send("PUT", self, `{"publicPort":80,"name":"n"}`).is(200).has(map[string]string{"state": `"active"`})
+		s.send("PUT", self, `{"publicPort":81}`).is(200).has(map[string]string{"state": `"updating-active"`, "transitioning": `"yes"`, "publicPort": "81"})
+		s.get("/v1/processinstances?processName=port.update").has(map[string]string{"data.0.data": `{"publicPort":81}`})
+	})
+}
+
+func TestConcurrentUpdatesAllArrive(t *testing.T) {
+	stories(t, func(s *server) {
+		id := s.row("host", map[string]any{"state": "active"})
+		fields := []string{"name", "description", "computeFree", "computeTotal"}
+		var wait sync.WaitGroup
+		for i, f := range fields {
+			wait.Go(func() { s.send("PUT", fmt.Sprintf("/v1/hosts/1h%d", id), fmt.Sprintf(`{"%s":"%d"}`, f, i+1)).is(200) })
+		}
+		wait.Wait()
+		s.get(fmt.Sprintf("/v1/hosts/1h%d", id)).has(map[string]string{"name": `"1"`, "description": `"2"`, "computeFree": "3", "computeTotal": "4"})
+	})
+}
+
+func TestDelete(t *testing.T) {
+	stories(t, func(s *server) {
+		host := func(state string) string {
+			return fmt.Sprintf("/v1/hosts/1h%d", s.row("host", map[string]any{"state": state}))
+		}
+		s.send("DELETE", host("inactive"), "").is(200).has(map[string]string{"state": `"removing"`, "type": `"host"`})
+		s.send("DELETE", host("active"), "").fails(409, "Conflict", "-")
+		s.send("DELETE", host("removed"), "").is(200).has(map[string]string{"state": `"removed"`})
+		run := s.row("container", map[string]any{"state": "running"})
+		s.send("DELETE", fmt.Sprintf("/v1/containers/1i%d", run), "").is(200).has(map[string]string{"state": `"stopping"`, "type": `"container"`})
+		s.get("/v1/processinstances?processName=instance.stop").has(map[string]string{"data.0.data": `{"remove":true}`})
+		item := strings.TrimPrefix(s.make("/v1/configitems", `{"name":"i"}`).str("links.self"), "http://h")
+		s.send("DELETE", item, "").is(200).has(map[string]string{"name": `"i"`})
+		s.get(item).is(404)
+		s.send("DELETE", item, "").is(404)
+	})
+}
+
+func TestActions(t *testing.T) {
+	stories(t, func(s *server) {
+		id := s.row("container", map[string]any{"state": "running", "data": map[string]any{"fields": map[string]any{"transitioning": "error", "transitioningMessage": "bad", "transitioningInternalMessage": "inside"}}})
+		self := fmt.Sprintf("/v1/containers/1i%d", id)
+		a := s.get(self).has(map[string]string{"transitioning": `"error"`, "transitioningMessage": `"bad : inside"`,
+			"actions": fmt.Sprintf(`{"migrate":"http://h%[1]s/?action=migrate","restart":"http://h%[1]s/?action=restart","stop":"http://h%[1]s/?action=stop","update":"http://h%[1]s/?action=update"}`, self)})
+		_ = a
+		s.post(self+"/?action=nothing", "{}").fails(422, "InvalidAction", "action")
+		s.post(self+"/?action=start", "{}").fails(422, "ActionNotAvailable", "action")
+		s.post(self+"/?action=console", "{}").fails(422, "ActionNotAvailable", "action")
+		s.post("/v1/containers/1i999?action=stop", "{}").is(404)
+		s.post("/v1/containers?action=stop", "{}").fails(422, "InvalidAction", "action")
+		s.post(self+"/?action=stop", `{"remove":"yes please"}`).fails(422, "InvalidFormat", "remove")
+		s.post(self+"/?action=stop", `{"remove":"true","other":1}`).is(202).has(map[string]string{"state": `"stopping"`, "type": `"container"`, "transitioning": `"yes"`, "transitioningMessage": `"In Progress"`})
+		s.get("/v1/processinstances?processName=instance.stop").has(map[string]string{"data.0.data": `{"remove":true}`})
+		host := s.row("host", map[string]any{"state": "inactive"})
+		s.post(fmt.Sprintf("/v1/hosts/1h%d/?action=activate", host), `{"any":[1]}`).is(202).has(map[string]string{"state": `"activating"`})
+		s.get("/v1/processinstances?processName=host.activate").has(map[string]string{"data.0.data": `{"any":[1]}`})
+		volume := s.row("volume", map[string]any{"state": "inactive"})
+		s.get(fmt.Sprintf("/v1/volumes/1v%d", volume)).has(map[string]string{"actions.allocate": fmt.Sprintf(`"http://h/v1/volumes/1v%d/?action=allocate"`, volume)})
+		pool := s.row("ipPool", map[string]any{"state": "active"})
+		s.post(fmt.Sprintf("/v1/ippools/1ip%d/?action=acquire", pool), "").is(200).has(map[string]string{"type": `"ipAddress"`, "kind": `"pooledIpAddress"`, "state": `"registering"`})
+	})
+}
+
+// Every state of an instance and of a plain type offers what the contract lists.
+func TestActionsOfEveryState(t *testing.T) {
+	stories(t, func(s *server) {
+		for _, c := range []struct{ typ, prefix, state, want string }{
+			{"host", "1h", "requested", "create remove"}, {"host", "1h", "registering", "activate create remove"},
+			{"host", "1h", "inactive", "activate remove update"}, {"host", "1h", "activating", "activate deactivate remove"},
+			{"host", "1h", "active", "deactivate update"}, {"host", "1h", "deactivating", "deactivate remove"},
+			{"host", "1h", "updating-active", "deactivate remove update"}, {"host", "1h", "removing", "remove"},
+			{"host", "1h", "removed", "purge restore"}, {"host", "1h", "purged", ""}, {"host", "1h", "restoring", "restore"},
+			{"container", "1i", "creating", "create remove start"}, {"container", "1i", "stopped", "remove start update"},
+			{"container", "1i", "starting", "remove start stop"}, {"container", "1i", "stopping", "remove stop"},
+			{"container", "1i", "updating-running", "remove stop update"}, {"container", "1i", "migrating", "migrate"},
+			{"container", "1i", "restarting", "restart"}, {"agent", "1a", "active", "deactivate reconnect update"},
+			{"agent", "1a", "reconnecting", "deactivate reconnect"}, {"agentGroup", "1ag", "active", ""},
+		} {
+			id := s.row(c.typ, map[string]any{"state": c.state})
+			a := s.get(fmt.Sprintf("/v1/%s/%s%d", c.typ, c.prefix, id))
+			var got []string
+			for _, name := range resource.All.Actions(resource.All.Type(c.typ)) {
+				if a.at("actions."+name) != nil {
+					got = append(got, name)
+				}
+			}
+			if strings.Join(got, " ") != c.want {
+				t.Errorf("%s %s offers %v", c.typ, c.state, got)
+			}
+		}
+	})
+}
+
+func TestImages(t *testing.T) {
+	stories(t, func(s *server) {
+		pool := s.row("storagePool", map[string]any{"kind": "sim", "external": true, "state": "active"})
+		s.make("/v1/containers", `{"imageUuid":"sim:x"}`)
+		image := s.get("/v1/images?uuid=sim:x").has(map[string]string{"data.0.name": `"x"`, "data.0.isPublic": "true", "data.0.accountId": `"1a2"`, "data.0.state": `"registering"`})
+		s.get("/v1/imagestoragepoolmaps").has(map[string]string{"data.0.imageId": `"` + image.str("data.0.id") + `"`, "data.0.storagePoolId": fmt.Sprintf(`"1sp%d"`, pool), "data.0.state": `"registering"`})
+		s.make("/v1/containers", `{"imageUuid":"sim:x"}`).has(map[string]string{"imageId": `"` + image.str("data.0.id") + `"`})
+		if n := len(s.get("/v1/images").ids()); n != 1 {
+			t.Errorf("there are %d images", n)
+		}
+		s.make("/v1/containers", `{"imageUuid":"docker:ibuildthecloud/helloworld"}`)
+		s.get("/v1/images?uuid=docker:ibuildthecloud/helloworld").has(map[string]string{"data.0.format": `"docker"`, "data.0.instanceKind": `"container"`,
+			"data.0.name":             `"ibuildthecloud/helloworld:latest"`,
+			"data.0.data.dockerImage": `{"fullName":"ibuildthecloud/helloworld:latest","id":null,"namespace":"ibuildthecloud","qualifiedName":"ibuildthecloud/helloworld","repository":"helloworld","tag":"latest"}`})
+		for _, body := range []string{`{"imageUuid":"docker:ibuildthecloud/helloworld"}`, `{"imageUuid":"docker:other"}`} {
+			s.post("/v1/virtualmachines", body).fails(422, "InvalidImageInstanceKind", "-")
+		}
+		s.make("/v1/containers", `{"imageUuid":"docker:ubuntu:14.04"}`)
+		s.settings.SetDatabase(map[string]string{"api.instance.require.image": "false"})
+		s.make("/v1/containers", `{}`).has(map[string]string{"imageId": "null"})
+	})
+}
+
+func TestManyInstancesOfOneNewImage(t *testing.T) {
+	stories(t, func(s *server) {
+		var wait sync.WaitGroup
+		for range 8 {
+			wait.Go(func() { s.make("/v1/containers", `{"imageUuid":"sim:same"}`) })
+		}
+		wait.Wait()
+		if n := len(s.get("/v1/images").ids()); n != 1 {
+			t.Errorf("there are %d images", n)
+		}
+	})
+}
+
+func TestPortsAndNetworksOfInstances(t *testing.T) {
+	stories(t, func(s *server) {
+		n := s.row("network", map[string]any{"state": "active"})
+		sub := s.row("subnet", map[string]any{"state": "active", "networkId": n})
+		for port, code := range map[string]string{"80": "", "8080:80": "", "8080:80/udp": "", "80/tcp": "", "a:b:c": "PortWrongFormat", "": "PortWrongFormat",
+			"x:80": "PortInvalidPublicPort", "70000:80": "PortInvalidPublicPort", "80:x": "PortInvalidPrivatePort", "0": "PortInvalidPrivatePort", "80/icmp": "PortInvalidProtocol"} {
+			a := s.post("/v1/containers", fmt.Sprintf(`{"imageUuid":"sim:x","ports":["%s"]}`, port))
+			if code == "" {
+				a.is(201)
+				continue
+			}
+			a.fails(422, code, "-")
+		}
+		s.post("/v1/containers", fmt.Sprintf(`{"imageUuid":"sim:x","networkIds":["1n%d"],"subnetIds":["1s%d"]}`, n, sub)).fails(422, "NetworkIdsSubnetIdsMutuallyExclusive", "-")
+		s.make("/v1/containers", fmt.Sprintf(`{"imageUuid":"sim:x","networkIds":["1n%d"]}`, n)).has(map[string]string{"data.fields.networkIds": fmt.Sprintf("[%d]", n), "networkIds": "null"})
+	})
+}
+
+func TestBellsRingAfterTheCommit(t *testing.T) {
+	t.Parallel()
+	var rung []store.Bell
+	s := embedded(t, func(c *configOf) { c.Ring = func(b []store.Bell) { rung = append(rung, b...) } })
+	s.make("/v1/containers", `{"imageUuid":"sim:x"}`)
+	if len(rung) != 2 { // of the image and of the instance
+		t.Errorf("rung were %v", rung)
+	}
+	s.post("/v1/hosts", `{"uuid":"x"}`).is(201)
+	n := len(rung)
+	s.post("/v1/hosts", `{"uuid":"x"}`).is(409)
+	if len(rung) != n {
+		t.Error("a bell rang for nothing")
+	}
+}
