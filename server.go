@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -138,6 +139,11 @@ func (s *server) connect(ctx context.Context) (closing func(), err error) {
 	if s.only("gateway") {
 		return func() { _ = client.Close(); stop() }, nil
 	}
+	if s.settings.Get("db.url") == "" {
+		if err := alone(home()); err != nil {
+			return nil, err
+		}
+	}
 	if s.store, err = openStore(ctx, s.settings); err != nil {
 		return nil, err
 	}
@@ -153,10 +159,26 @@ type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
 
+// alone refuses to share the embedded database with another server. The lock ends
+// with the process.
+func alone(home string) error {
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(home, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("another server uses %s; stop it, or set CATTLE_DB_URL and CATTLE_REDIS_URL to share a database", home)
+	}
+	return nil // f stays open
+}
+
 func openStore(ctx context.Context, settings *config.Settings) (*store.Store, error) {
-	address := settings.Get("db.url")
+	address, embedded := settings.Get("db.url"), false
 	if address == "" {
-		address = filepath.Join(home(), "cattle.db")
+		address, embedded = filepath.Join(home(), "cattle.db"), true
 	}
 	var s *store.Store
 	var err error
@@ -170,6 +192,11 @@ func openStore(ctx context.Context, settings *config.Settings) (*store.Store, er
 	}
 	if err := s.Migrate(ctx); err != nil {
 		return nil, err
+	}
+	if embedded { // we are alone: what ran before us died
+		if err := s.Expire(ctx); err != nil {
+			return nil, err
+		}
 	}
 	values, err := s.Settings(ctx)
 	if err != nil {
@@ -273,7 +300,7 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 	case s.parts["api"]:
 		g.Go(func() error { return api.Run(ctx, s.api(work), web) })
 	case !s.parts["gateway"]:
-		g.Go(func() error { return s.alone(ctx, ln) })
+		g.Go(func() error { return s.plain(ctx, ln) })
 	}
 }
 
@@ -350,8 +377,8 @@ func simulate(p wire.Parcel) gateway.Player {
 	return sim.New(sim.Config{AgentUUID: p.UUID, Data: data})
 }
 
-// alone answers health checks of a process that serves nothing else.
-func (s *server) alone(ctx context.Context, ln net.Listener) error {
+// plain answers health checks of a process that serves nothing else.
+func (s *server) plain(ctx context.Context, ln net.Listener) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("pong")) })
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}

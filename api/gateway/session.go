@@ -86,16 +86,22 @@ func (s *session) send(v any) {
 	if err != nil {
 		return
 	}
-	s.conn.Async(func() {
-		_ = s.conn.SetWriteDeadline(time.Now().Add(10 * time.Second))
-		if err := s.conn.WriteMessage(gws.OpcodeText, raw); err != nil {
-			s.conn.NetConn().Close() //nolint:errcheck // the reading side sees it
-		}
-	})
+	s.write(func() error { return s.conn.WriteMessage(gws.OpcodeText, raw) })
 }
 
 func (s *session) close(code uint16, reason string) {
-	s.conn.Async(func() { s.conn.WriteClose(code, []byte(reason)) })
+	s.write(func() error { s.conn.WriteClose(code, []byte(reason)); return nil })
+}
+
+// write queues one write. A connection that takes none for ten seconds is closed:
+// its reading side sees that and ends the session.
+func (s *session) write(f func() error) {
+	s.conn.Async(func() {
+		_ = s.conn.SetWriteDeadline(time.Now().Add(10 * time.Second))
+		if f() != nil {
+			_ = s.conn.NetConn().Close()
+		}
+	})
 }
 
 // beat pings the agent and gives up one that has been silent too long. One timer a
@@ -112,7 +118,7 @@ func (s *session) beat() {
 			_ = s.conn.NetConn().Close()
 			return
 		}
-		s.conn.Async(func() { _ = s.conn.WritePing(nil) })
+		s.write(func() error { return s.conn.WritePing(nil) })
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if !s.gone {
@@ -125,7 +131,8 @@ func (s *session) OnPong(*gws.Conn, []byte) { s.heard.Store(time.Now().UnixMilli
 
 func (s *session) OnPing(c *gws.Conn, payload []byte) {
 	s.heard.Store(time.Now().UnixMilli())
-	_ = c.WritePong(payload)
+	pong := append([]byte(nil), payload...)
+	s.write(func() error { return c.WritePong(pong) })
 }
 
 func (s *session) OnClose(*gws.Conn, error) {

@@ -241,7 +241,7 @@ func offers(a *actionSlot, s *shape, row *schema.Row) error {
 	if s.state >= 0 {
 		state = row.State()
 	}
-	if a.offered(state, s.cut(text)[storedCapabilities]) {
+	if a.offered(state, s.cut(text, new([]string))[storedCapabilities]) {
 		return nil
 	}
 	return fault.Invalid("ActionNotAvailable", "action", "%s is not possible while the state is %s", a.name, state)

@@ -33,7 +33,8 @@ type request struct {
 	view     *auth.View
 	plain    bool
 
-	form      params // of the body
+	cut       []string // what was last cut out of a document
+	form      params   // of the body
 	multipart bool
 	input     *input // read when first asked for
 }

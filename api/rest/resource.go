@@ -38,7 +38,7 @@ func (r *request) appendRow(b []byte, row *schema.Row, includes []related) []byt
 	if s.data >= 0 {
 		text, _ = row.At(s.data).(string)
 	}
-	values := s.cut(text)
+	values := s.cut(text, &r.cut)
 	id, _ := row.At(s.id).(int64)
 	state := ""
 	if s.state >= 0 {
@@ -86,9 +86,14 @@ func (r *request) appendRow(b []byte, row *schema.Row, includes []related) []byt
 	return o.close()
 }
 
-// cut takes the document fields a shape needs out of the document.
-func (s *shape) cut(text string) []string {
-	values := make([]string, len(s.stored))
+// cut takes the document fields a shape needs out of the document. What it returns
+// is good until held is used again.
+func (s *shape) cut(text string, held *[]string) []string {
+	if cap(*held) < len(s.stored) {
+		*held = make([]string, len(s.stored))
+	}
+	values := (*held)[:len(s.stored)]
+	clear(values)
 	if len(text) <= len(`{"fields":{}}`) {
 		return values
 	}

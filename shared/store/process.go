@@ -383,3 +383,12 @@ func (s *Store) ForgetEnded(ctx context.Context, ageMillis int64, limit int) err
 		return err
 	})
 }
+
+// Expire ends every lease at once. It is for the one server of an embedded database,
+// at its start: whoever held a lease is gone.
+func (s *Store) Expire(ctx context.Context) error {
+	return s.Write(ctx, "expire", func(t *Tx) error {
+		_, err := t.exec(ctx, `update process_instance set lease_until = 0 where lease_until is not null and end_time is null`)
+		return err
+	})
+}
