@@ -62,11 +62,12 @@ type Config struct {
 
 // Change is a write by a caller that was answered.
 type Change struct {
-	Type, ID  string // as addressed; ID is the stored one
-	Method    string
-	Action    string // "" unless an action
-	Code      int
-	AccountID int64
+	Type      string `json:"type"` // as addressed
+	ID        string `json:"id"`   // as stored
+	Method    string `json:"method"`
+	Action    string `json:"action,omitempty"`
+	Code      int    `json:"responseCode"`
+	AccountID int64  `json:"accountId"`
 }
 
 // API serves everything under /v1.
@@ -98,8 +99,18 @@ func New(c Config) *API {
 // Mount serves the API from app: whatever no route before it has taken.
 func (a *API) Mount(app *fiber.App) {
 	app.Get("/ping", func(c *fiber.Ctx) error { return c.SendString("pong") })
+	app.Get("/healthcheck", a.health)
 	app.Get(explorerPath+"/:file", a.explorer)
 	app.Use(a.serve)
+}
+
+// health tells whether requests can be answered.
+func (a *API) health(c *fiber.Ctx) error {
+	c.Set(fiber.HeaderContentType, "application/json; charset=utf-8")
+	if err := a.Store.Ping(c.UserContext()); err != nil {
+		return c.Status(fiber.StatusServiceUnavailable).SendString(`{"healthy":false}`)
+	}
+	return c.SendString(`{"healthy":true}`)
 }
 
 // Error answers a request that the framework itself refused, such as one with a
@@ -197,6 +208,8 @@ func asFault(err error) *fault.Fault {
 		return fault.NotFound()
 	case errors.Is(err, store.ErrCannotStart), errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotUnique):
 		return fault.Conflict("%v", err)
+	case store.Passing(err):
+		return &fault.Fault{Status: fiber.StatusServiceUnavailable, Code: "Service Unavailable"}
 	}
 	return &fault.Fault{Status: 500, Code: "Internal Server Error"}
 }

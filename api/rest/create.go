@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 
 	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/shared/fault"
@@ -159,7 +160,7 @@ func (r *request) changed(t *auth.Type, id, action string, code int) {
 	case "account", "credential", "setting", "activeSetting":
 		r.api.Auth.Forget()
 	}
-	if r.api.Changed != nil {
+	if r.api.Changed != nil && !slices.Contains(r.api.list("api.event.change.exclude.types", "publish"), t.Name) {
 		r.api.Changed(Change{Type: t.Name, ID: id, Method: r.method, Action: action, Code: code, AccountID: r.caller.AccountID})
 	}
 }

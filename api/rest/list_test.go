@@ -239,10 +239,23 @@ func TestIncludes(t *testing.T) {
 		}
 		c := s.get("/v1/containers?include=image&include=hosts&limit=1")
 		c.has(map[string]string{"data.0.image.type": `"image"`, "data.0.hosts.0.name": `"b"`})
+		// Many rows are followed at once, with the same outcome.
+		twice := s.row("container", map[string]any{"state": "running", "imageId": image})
+		for _, host := range []int64{bare, busy, busy} {
+			s.row("instanceHostMap", map[string]any{"state": "active", "instanceId": twice, "hostId": host})
+		}
+		all := s.get("/v1/containers?include=hosts&include=image&include=instanceHostMaps&include=volumes").is(200)
+		for i := range 6 {
+			want := map[bool]int{false: 1, true: 3}[i == 5]
+			if n := len(all.at(fmt.Sprintf("data.%d.instanceHostMaps", i)).([]any)); n != want {
+				t.Errorf("container %d has %d maps", i, n)
+			}
+		}
+		all.has(map[string]string{"data.5.hosts.0.name": `"a"`, "data.5.hosts.1.name": `"b"`, "data.0.hosts.0.name": `"b"`, "data.0.volumes": "null", "data.0.image.type": `"image"`})
 		one := s.get(fmt.Sprintf("/v1/hosts/1h%d?include=instances", busy)).is(200)
-		if n := len(one.at("instances").([]any)); n != 5 {
+		if n := len(one.at("instances").([]any)); n != 6 {
 			t.Errorf("by id %d instances are included", n)
 		}
-		s.get(fmt.Sprintf("/v1/hosts/1h%d?include=instances", bare)).has(map[string]string{"instances": "null"})
+		s.get(fmt.Sprintf("/v1/hosts/1h%d?include=volumes&include=agent", bare)).has(map[string]string{"volumes": "null", "agent": "null"})
 	})
 }

@@ -1,9 +1,11 @@
 package rest
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/cattleio/cattle/shared/fault"
 )
@@ -15,9 +17,7 @@ func createAgent(r *request, c *creation) error {
 	}
 	host := r.clientIP
 	if r.api.flag("agent.filter.default.uri.reverse.dns", true) && net.ParseIP(host) != nil {
-		if names, err := net.DefaultResolver.LookupAddr(r.ctx, host); err == nil && len(names) > 0 {
-			host = strings.TrimSuffix(names[0], ".")
-		}
+		host = nameOf(r.ctx, host)
 	}
 	user, _ := c.Values["user"].(string)
 	if user == "" {
@@ -33,4 +33,15 @@ func createAgent(r *request, c *creation) error {
 		return fmt.Errorf("cannot give the agent an address: %w", err)
 	}
 	return nil
+}
+
+// nameOf returns the name of a machine, or its address if nobody knows it soon.
+func nameOf(ctx context.Context, address string) string {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	names, err := net.DefaultResolver.LookupAddr(ctx, address)
+	if err != nil || len(names) == 0 {
+		return address
+	}
+	return strings.TrimSuffix(names[0], ".")
 }

@@ -47,9 +47,27 @@ type Store struct {
 	postgres bool
 	texts    sync.Map // query with ? to query with $n
 	commits  atomic.Int64
-	// Seam is told of every commit, before and after. Crash tests stop the world
-	// there; nil does nothing.
-	Seam func(label string, committed bool)
+	// Seam is asked before a transaction begins, before it commits and after it
+	// has. An error at a seam is the death of this server there: tests find all
+	// seams by it and die at each. nil goes on.
+	Seam func(s Seam, label string) error
+}
+
+// Seam is a point in the life of a transaction.
+type Seam int
+
+// The seams.
+const (
+	Beginning Seam = iota
+	Committing
+	Committed
+)
+
+func (s *Store) seam(at Seam, label string) error {
+	if s.Seam == nil {
+		return nil
+	}
+	return s.Seam(at, label)
 }
 
 // Open connects to the database at address: postgres://…, or a file for SQLite.
@@ -200,6 +218,9 @@ type Tx struct {
 // Begin opens a transaction. The caller commits it or rolls it back, soon: SQLite
 // has one writer.
 func (s *Store) Begin(ctx context.Context, label string) (*Tx, error) {
+	if err := s.seam(Beginning, label); err != nil {
+		return nil, err
+	}
 	tx, err := s.db.DB.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
@@ -209,15 +230,16 @@ func (s *Store) Begin(ctx context.Context, label string) (*Tx, error) {
 
 // Commit makes the writes durable and then does what waits for that.
 func (t *Tx) Commit() error {
-	if t.s.Seam != nil {
-		t.s.Seam(t.Label, false)
+	if err := t.s.seam(Committing, t.Label); err != nil {
+		t.Rollback()
+		return err
 	}
 	if err := t.tx.Commit(); err != nil {
 		return err
 	}
 	t.s.commits.Add(1)
-	if t.s.Seam != nil {
-		t.s.Seam(t.Label, true)
+	if err := t.s.seam(Committed, t.Label); err != nil {
+		return err
 	}
 	for _, f := range t.after {
 		f()

@@ -1,0 +1,461 @@
+package engine_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/store"
+	"github.com/cattleio/cattle/shared/testkit"
+	"github.com/cattleio/cattle/shared/wire"
+)
+
+func TestAContainerLivesItsLife(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		c := w.container(map[string]any{"name": "one"})
+		w.want(c, "creating")
+		for _, step := range []struct{ process, state string }{
+			{"", "running"}, {"instance.stop", "stopped"}, {"instance.start", "running"}, {"instance.restart", "running"},
+			{"instance.stop", "stopped"}, {"instance.remove", "removed"}, {"instance.restore", "stopped"},
+			{"instance.start", "running"}, {"instance.stop", "stopped"}, {"instance.remove", "removed"}, {"instance.purge", "purged"},
+		} {
+			if step.process != "" {
+				w.act(c, step.process)
+			}
+			w.work(k)
+			w.want(c, step.state)
+		}
+		if free := freeCompute(w); free != 2_000_000 {
+			t.Errorf("the hosts did not get their compute back: %d", free)
+		}
+	})
+}
+
+func freeCompute(w *world) (sum int64) {
+	for _, h := range w.find("host", nil) {
+		sum += h.Int("computeFree")
+	}
+	return sum
+}
+
+// The worker dies at every seam of the life of a container in turn: before each
+// transaction begins, before it commits, after it has, and after each effect on the
+// host. Another one goes on. The seams are found by running the life once; a new
+// handler is covered without a word here.
+func TestDeathAtEverySeamChangesNothing(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		w.work(w.worker())
+		w.container(nil) // stages the image, so that every life below is alike
+		w.work(w.worker())
+		seams := w.life(0)
+		if seams < 20 {
+			t.Fatalf("only %d seams were found", seams)
+		}
+		for n := 1; n <= seams; n++ {
+			w.life(n)
+		}
+		t.Logf("died at each of %d seams", seams)
+	})
+}
+
+// life takes a container through its states and kills the worker at the n-th seam,
+// never for 0. It tells how many seams it passed.
+func (w *world) life(n int) int {
+	w.t.Helper()
+	before := freeCompute(w)
+	passed, killed := 0, false
+	mortal := func() *worker {
+		k := w.worker()
+		pass := func() error {
+			if k.dead {
+				return errDead
+			}
+			if passed++; passed == n && !killed {
+				k.dead, killed = true, true
+				return errDead
+			}
+			return nil
+		}
+		k.store.Seam = func(store.Seam, string) error { return pass() }
+		w.agent.after = func(*wire.Event) error { return pass() }
+		return k
+	}
+	k := mortal()
+	defer func() { w.agent.after = nil }()
+	c := w.container(nil)
+	for _, step := range []struct{ process, state string }{
+		{"", "running"}, {"instance.restart", "running"}, {"instance.stop", "stopped"}, {"instance.remove", "removed"}, {"instance.purge", "purged"},
+	} {
+		if step.process != "" {
+			w.act(c, step.process)
+		}
+		w.work(k)
+		if k.dead {
+			k = mortal()
+			w.work(k)
+		}
+		if got := w.again(c).State(); got != step.state {
+			w.t.Fatalf("after death at seam %d the instance is %s, not %s: %s", n, got, step.state, w.processes(c))
+		}
+		w.check(n, c, step.state)
+	}
+	for _, p := range w.find("processInstance", process.Match{"resourceType": "instance", "resourceId": c.Key()}) {
+		if p.Get("endTime") == nil || p.Str("result") != "SUCCESS" {
+			w.t.Fatalf("after death at seam %d process %s ended %s", n, p.Str("processName"), p.Str("exitReason"))
+		}
+	}
+	if got := freeCompute(w); got != before {
+		w.t.Fatalf("after death at seam %d the hosts have %d units left, not %d", n, got, before)
+	}
+	return passed
+}
+
+// check compares the records with the host, and counts children.
+func (w *world) check(n int, c *schema.Row, state string) {
+	w.t.Helper()
+	if running := w.agent.running[c.UUID()]; running != (state == "running") {
+		w.t.Fatalf("after death at seam %d the instance is %s and its host runs it: %v", n, state, running)
+	}
+	if volumes := w.find("volume", process.Match{"instanceId": c.ID()}); len(volumes) != 1 {
+		w.t.Fatalf("after death at seam %d the instance has %d volumes", n, len(volumes))
+	}
+	if ties := w.find("instanceHostMap", process.Match{"instanceId": c.ID()}); len(ties) != 1 {
+		w.t.Fatalf("after death at seam %d the instance has %d placements", n, len(ties))
+	}
+}
+
+func TestStopWhileStartingCancelsTheStart(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		c := w.container(nil)
+		w.agent.mute = func(e *wire.Event) bool { return e.Name == wire.ComputeInstanceActivate }
+		w.once(k, c)
+		w.want(c, "starting")
+		w.act(c, "instance.stop")
+		w.agent.mute = nil
+		w.work(k)
+		w.want(c, "stopped")
+		if got := w.processes(c); got != "instance.create CANCELED, instance.stop DONE" {
+			t.Errorf("the processes ended so: %s", got)
+		}
+	})
+}
+
+// once makes one attempt at the pending process of a resource.
+func (w *world) once(k *worker, row *schema.Row) {
+	w.t.Helper()
+	w.hurry()
+	for _, p := range w.find("processInstance", process.Match{"resourceType": row.Type().Name, "resourceId": row.Key(), "endTime": nil}) {
+		if err := k.Execute(w.ctx, p.ID()); err != nil && !errors.Is(err, errDead) {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func TestASilentAgentHoldsNoWorker(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		c := w.container(nil)
+		var asked *wire.Event
+		w.agent.mute = func(e *wire.Event) bool {
+			if e.Name == wire.ComputeInstanceActivate {
+				asked = e
+			}
+			return asked != nil
+		}
+		w.once(k, c) // returns although nobody answered
+		w.want(c, "starting")
+		w.agent.mute = nil
+		reply, err := asked.Reply(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.worker().Accept(w.ctx, w.find("agent", nil)[0].ID(), reply); err != nil { // any server may store it
+			t.Fatal(err)
+		}
+		w.agent.fail = func(e *wire.Event) string { return "asked twice" } // the stored reply is used
+		w.once(w.worker(), c)
+		w.want(c, "running")
+	})
+}
+
+func TestAReplyFromAnotherAgentIsIgnored(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		c := w.container(nil)
+		var asked *wire.Event
+		w.agent.mute = func(e *wire.Event) bool { asked = e; return true }
+		w.once(k, c)
+		reply, err := asked.Reply(map[string]any{"instance": map[string]any{"state": "removed"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := k.Accept(w.ctx, 999, reply); err != nil {
+			t.Fatal(err)
+		}
+		w.once(k, c)
+		w.want(c, "starting")
+	})
+}
+
+func TestAStartThatCannotSucceedEndsWithItsReason(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		for _, command := range []string{wire.StorageVolumeActivate, wire.ComputeInstanceActivate} {
+			c := w.container(nil)
+			w.agent.fail = func(e *wire.Event) string {
+				if e.Name == command {
+					return "Failing [" + command + "]"
+				}
+				return ""
+			}
+			w.work(k)
+			w.agent.fail = nil
+			w.want(c, "removed")
+			row := w.again(c)
+			if row.Field("transitioning") != "error" || row.Field("transitioningMessage") != "Failing ["+command+"]" {
+				t.Errorf("the user reads %v: %v", row.Field("transitioning"), row.Field("transitioningMessage"))
+			}
+			if got := w.processes(c); got != "instance.create CANCELED, instance.remove DONE" {
+				t.Errorf("the processes ended so: %s", got)
+			}
+		}
+	})
+}
+
+func TestALaterStartThatFailsStopsAndIsForgottenByTheNext(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		c := w.container(nil)
+		w.work(k)
+		w.act(c, "instance.stop")
+		w.work(k)
+		w.act(c, "instance.start")
+		tries := 0
+		w.agent.fail = func(e *wire.Event) string {
+			if e.Name != wire.ComputeInstanceActivate {
+				return ""
+			}
+			tries++
+			return "broken"
+		}
+		w.work(k)
+		w.agent.fail = nil
+		w.want(c, "stopped")
+		if row := w.again(c); row.Field("transitioningMessage") != "broken" || tries != 3 {
+			t.Errorf("after %d tries the user reads %v", tries, row.Field("transitioningMessage"))
+		}
+		w.act(c, "instance.start")
+		w.work(k)
+		w.want(c, "running")
+		if row := w.again(c); row.Field("transitioning") != nil {
+			t.Errorf("the error outlived the success: %v", row.Fields())
+		}
+	})
+}
+
+func TestNoHostNoPlacement(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		host := w.find("host", nil)[1]
+		chosen := w.container(map[string]any{"requestedHostId": float64(host.ID())})
+		w.work(k)
+		w.want(chosen, "running")
+		if tie := w.find("instanceHostMap", process.Match{"instanceId": chosen.ID()})[0]; tie.Int("hostId") != host.ID() {
+			t.Errorf("the instance went to host %d", tie.Int("hostId"))
+		}
+		w.act(w.find("agent", nil)[0], "agent.deactivate")
+		w.work(k)
+		c := w.container(nil)
+		w.work(k)
+		w.want(c, "removed")
+		if m := w.again(c).Field("transitioningMessage"); m != "Failed to find a placement" {
+			t.Errorf("the user reads %v", m)
+		}
+	})
+}
+
+func TestContainersSpreadOverHosts(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		for range 6 {
+			w.container(nil)
+			w.work(k)
+		}
+		for _, h := range w.find("host", nil) {
+			if n := len(w.find("instanceHostMap", process.Match{"hostId": h.ID()})); n != 3 {
+				t.Errorf("host %d has %d of 6 containers", h.ID(), n)
+			}
+		}
+	})
+}
+
+// A worker that stood still while another took its process over writes nothing
+// more, wherever it stood.
+func TestAWorkerThatComesBackTooLateWritesNothing(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		w.container(nil)
+		w.work(w.worker())
+		for n := 1; n <= 12; n++ {
+			c := w.container(nil)
+			w.late(c, n)
+			w.want(c, "running")
+			if starts := w.agent.effects["start "+c.UUID()]; starts != 1 {
+				t.Errorf("with a pause at %d the instance was started %d times", n, starts)
+			}
+			if got := w.processes(c); got != "instance.create DONE" {
+				t.Errorf("with a pause at %d: %s", n, got)
+			}
+		}
+	})
+}
+
+// late lets a worker stand still between its n-th transaction and the next while
+// another does all the work, then go on.
+func (w *world) late(c *schema.Row, n int) {
+	w.t.Helper()
+	slow, at := w.worker(), 0
+	slow.store.Seam = func(s store.Seam, _ string) error {
+		if s == store.Committing {
+			return nil // an open transaction holds its rows: nobody else could go on
+		}
+		if at++; at == n {
+			slow.store.Seam = nil
+			w.work(w.worker())
+		}
+		return nil
+	}
+	w.once(slow, c)
+	w.work(w.worker())
+}
+
+func TestEveryBellTenTimes(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		c := w.container(nil)
+		for range 3 {
+			w.hurry()
+			for _, p := range w.find("processInstance", process.Match{"resourceType": "instance", "resourceId": c.Key()}) {
+				for range 10 {
+					if err := w.worker().Execute(w.ctx, p.ID()); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		w.want(c, "running")
+		if got := w.processes(c); got != "instance.create DONE" {
+			t.Errorf("the process ended so: %s", got)
+		}
+		if logs := w.find("processExecution", nil); len(logs) == 0 {
+			t.Error("no attempt left a log")
+		}
+	})
+}
+
+func TestAPanicIsAFailedAttempt(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		c := w.container(nil)
+		panics := 2
+		w.agent.fail = func(e *wire.Event) string {
+			if panics > 0 && e.Name == wire.ComputeInstanceActivate {
+				panics--
+				panic("a mistake of ours")
+			}
+			return ""
+		}
+		w.work(k)
+		w.want(c, "running")
+	})
+}
+
+func TestBusyIsNoAttempt(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		c := w.container(nil)
+		w.agent.mute = func(e *wire.Event) bool { return e.Name == wire.ComputeInstanceActivate }
+		w.once(k, c) // waits, and holds the instance
+		w.act(c, "instance.stop")
+		stop := w.find("processInstance", process.Match{"processName": "instance.stop"})[0]
+		for range 5 {
+			w.hurry()
+			if err := k.Execute(w.ctx, stop.ID()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		row := w.find("processInstance", process.Match{"processName": "instance.stop"})[0]
+		if row.Int("attempts") != 0 || row.Str("exitReason") != "RESOURCE_BUSY" || row.Get("endTime") != nil {
+			t.Errorf("attempts %d, reason %s", row.Int("attempts"), row.Str("exitReason"))
+		}
+		w.agent.mute = nil
+		w.work(k)
+		w.want(c, "stopped")
+	})
+}
+
+// Definitions as a model: every state can be reached and left, and no type has a
+// transitioning state without a way on.
+func TestEveryStateOfEveryTypeHasAWayInAndOut(t *testing.T) {
+	t.Parallel()
+	for _, k := range resource.All.Kinds() {
+		if len(k.Processes) == 0 {
+			continue
+		}
+		for _, field := range []string{"state", "allocationState"} {
+			reached := map[string]bool{"requested": field == "state", "inactive": field != "state"}
+			leaves := map[string]bool{}
+			for range 20 {
+				for _, d := range k.Processes {
+					if d.StateField() != field {
+						continue
+					}
+					for _, tr := range d.Transitions() {
+						leaves[tr.From] = true
+						if reached[tr.From] {
+							reached[tr.To] = true
+						}
+					}
+				}
+			}
+			for s := range leaves {
+				if !reached[s] {
+					t.Errorf("%s never gets to %s %s", k.Type.Name, field, s)
+				}
+			}
+			for s := range reached {
+				if reached[s] && !leaves[s] && s != "purged" && s != "inactive" && len(leaves) > 0 {
+					t.Errorf("%s never leaves %s %s", k.Type.Name, field, s)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,283 @@
+package engine_test
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cattleio/cattle/shared/config"
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/store"
+	"github.com/cattleio/cattle/shared/testkit"
+	"github.com/cattleio/cattle/shared/wire"
+	"github.com/cattleio/cattle/workers/agent/driver/sim"
+	"github.com/cattleio/cattle/workers/engine"
+	"github.com/cattleio/cattle/workers/handler"
+)
+
+// world is a database, one simulated agent with two hosts, and as many workers as
+// a story needs. Nothing happens by itself: a story says when bells are answered.
+type world struct {
+	t       *testing.T
+	ctx     context.Context
+	address string
+	store   *store.Store // of the story itself; it never dies
+	agent   *agent
+}
+
+// worker is an engine on a connection of its own, which a story may cut.
+type worker struct {
+	*engine.Engine
+	store *store.Store
+	dead  bool
+}
+
+// agent records what it is told, the way a host would.
+type agent struct {
+	mu      sync.Mutex
+	sim     *sim.Simulator
+	effects map[string]int             // by command and uuid of the instance
+	running map[string]bool            // by uuid
+	mute    func(e *wire.Event) bool   // no answer in time
+	fail    func(e *wire.Event) string // an error instead of doing it
+	after   func(e *wire.Event) error  // once it is done, before the reply
+}
+
+var errDead = errors.New("this server is dead")
+
+func newWorld(t *testing.T, address string) *world {
+	w := &world{t: t, ctx: context.Background(), address: address, store: testkit.Store(t, address)}
+	w.agent = &agent{effects: map[string]int{}, running: map[string]bool{}, sim: sim.New(sim.Config{AgentUUID: "agent", Data: map[string]any{
+		"io.cattle.platform.agent.connection.simulator.AgentConnectionSimulator": map[string]any{"hosts": 2},
+	}})}
+	a := w.worker()
+	w.post("agent", map[string]any{"uri": "sim://agent", "uuid": "agent", "managedConfig": false})
+	w.work(a)
+	if hosts := w.find("host", nil); len(hosts) != 2 || hosts[0].State() != "active" {
+		t.Fatalf("the agent's hosts did not become active: %d", len(hosts))
+	}
+	return w
+}
+
+// worker starts one more worker.
+func (w *world) worker() *worker {
+	w.t.Helper()
+	s, err := store.Open(w.ctx, w.address)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = s.Close() })
+	settings, err := config.Load(nil, map[string]string{"process.lease.seconds": "60"}, w.t.TempDir(), defaults())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	k := &worker{store: s}
+	k.Engine = engine.New(engine.Config{Store: s, Settings: settings, Caller: &line{w: w}, Locks: free{},
+		Ring: func([]store.Bell) {}, Tell: func([]engine.Change) {}, Server: fmt.Sprintf("%p", k), Handlers: handler.All(),
+		Log: slog.New(slog.DiscardHandler)})
+	return k
+}
+
+func defaults() map[string]string {
+	m := config.Standard()
+	for _, k := range resource.All.Kinds() {
+		if k.ActivatesByDefault {
+			m["activate.by.default."+k.Type.Name] = "true"
+		}
+	}
+	return m
+}
+
+// free is a lock that everybody gets: what must be right does not rest on it.
+type free struct{}
+
+func (free) Try(context.Context, string, time.Duration) (func(), bool) { return func() {}, true }
+
+// line carries commands straight to the agent.
+type line struct{ w *world }
+
+func (l *line) Send(ctx context.Context, row *schema.Row, e *wire.Event, _ time.Duration, progress func(*wire.Event)) (*wire.Event, error) {
+	a := l.w.agent
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if row.UUID() != "agent" {
+		return nil, engine.ErrOffline
+	}
+	if a.mute != nil && a.mute(e) {
+		return nil, engine.ErrSilent
+	}
+	if a.fail != nil {
+		if message := a.fail(e); message != "" {
+			return e.Fail(message, ""), nil
+		}
+	}
+	a.do(e)
+	if a.after != nil {
+		if err := a.after(e); err != nil {
+			return nil, err
+		}
+	}
+	return a.sim.Handle(ctx, e, progress), nil
+}
+
+func (l *line) Forget(string) *wire.Event { return nil }
+
+func (l *line) ReplyName(id string) string { return "reply.test." + id }
+
+// do notes the effect of a command, once for each time that it has one.
+func (a *agent) do(e *wire.Event) {
+	var data struct {
+		Map struct {
+			Instance struct{ UUID string } `json:"instance"`
+		} `json:"instanceHostMap"`
+	}
+	_ = json.Unmarshal(e.Data, &data)
+	uuid := data.Map.Instance.UUID
+	switch e.Name {
+	case wire.ComputeInstanceActivate:
+		if !a.running[uuid] {
+			a.effects["start "+uuid]++
+		}
+		a.running[uuid] = true
+	case wire.ComputeInstanceDeactivate:
+		if a.running[uuid] {
+			a.effects["stop "+uuid]++
+		}
+		delete(a.running, uuid)
+	}
+}
+
+// post makes a resource the way the API does.
+func (w *world) post(typ string, values map[string]any) *schema.Row {
+	w.t.Helper()
+	row := store.NewRow(resource.All.Type(typ), 1, values)
+	if err := w.launch(row, strings.ToLower(row.Type().Name)+".create", values); err != nil {
+		w.t.Fatal(err)
+	}
+	return row
+}
+
+func (w *world) launch(row *schema.Row, name string, data map[string]any) error {
+	return w.store.Write(w.ctx, "api", func(tx *store.Tx) error {
+		if row.ID() != 0 {
+			fresh, err := tx.Get(w.ctx, row.Type(), row.ID())
+			if err != nil {
+				return err
+			}
+			*row = *fresh
+		}
+		_, err := tx.Launch(w.ctx, store.Launch{Process: resource.All.Process(name), Row: row, Data: data})
+		return err
+	})
+}
+
+// act asks for a process on a resource.
+func (w *world) act(row *schema.Row, name string) {
+	w.t.Helper()
+	if err := w.launch(row, name, nil); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// container posts an instance of the image that every simulated host has.
+func (w *world) container(values map[string]any) *schema.Row {
+	w.t.Helper()
+	if images := w.find("image", process.Match{"uuid": "sim:x"}); len(images) == 0 {
+		image := w.post("image", map[string]any{"uuid": "sim:x"})
+		pool := w.find("storagePool", process.Match{"uuid": "sim-ext-pool"})[0]
+		w.post("imageStoragePoolMap", map[string]any{"imageId": image.ID(), "storagePoolId": pool.ID()})
+		w.work(w.worker())
+	}
+	all := map[string]any{"imageId": w.find("image", process.Match{"uuid": "sim:x"})[0].ID(), "accountId": int64(1)}
+	for k, v := range values {
+		all[k] = v
+	}
+	return w.post("container", all)
+}
+
+// work answers bells until nothing is due, or the worker dies. Pauses are cut short.
+func (w *world) work(k *worker) {
+	w.t.Helper()
+	for range 400 {
+		w.hurry()
+		due, err := w.store.Due(w.ctx, 100)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if len(due) == 0 {
+			return
+		}
+		for _, b := range due {
+			_ = k.Execute(w.ctx, b.ID)
+			if k.dead {
+				return
+			}
+		}
+	}
+	w.t.Fatal("the work never ends")
+}
+
+// hurry makes everything pending due now and ends all leases, as if time had passed.
+func (w *world) hurry() {
+	w.t.Helper()
+	driver := "sqlite"
+	if strings.HasPrefix(w.address, "postgres") {
+		driver = "pgx"
+	}
+	address := strings.Replace(w.address, "pool_max_conns=12&", "", 1)
+	db, err := sql.Open(driver, address)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer db.Close()
+	if driver == "sqlite" {
+		_, _ = db.Exec("pragma busy_timeout = 5000")
+	}
+	if _, err := db.Exec("update process_instance set due_at = 0, lease_until = case when lease_until is null then null else 0 end where end_time is null"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) find(typ string, match process.Match) []*schema.Row {
+	w.t.Helper()
+	rows, err := w.store.Find(w.ctx, resource.All.Type(typ), match)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return rows
+}
+
+func (w *world) again(row *schema.Row) *schema.Row {
+	w.t.Helper()
+	fresh, err := w.store.Get(w.ctx, row.Type(), row.ID())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return fresh
+}
+
+// processes tells how the processes of a resource ended, oldest first.
+func (w *world) processes(row *schema.Row) string {
+	w.t.Helper()
+	var out []string
+	for _, p := range w.find("processInstance", process.Match{"resourceType": row.Type().Name, "resourceId": row.Key()}) {
+		out = append(out, p.Str("processName")+" "+p.Str("exitReason"))
+	}
+	return strings.Join(out, ", ")
+}
+
+func (w *world) want(row *schema.Row, state string) {
+	w.t.Helper()
+	if got := w.again(row).State(); got != state {
+		w.t.Fatalf("the %s is %s, not %s; its processes: %s", row.Type().Name, got, state, w.processes(row))
+	}
+}
