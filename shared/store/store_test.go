@@ -134,6 +134,26 @@ func TestOnlyOneRunHasAProcess(t *testing.T) {
 	})
 }
 
+func TestAWriteOfAnOldCopyIsRefused(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		ctx := context.Background()
+		s := testkit.Store(t, address)
+		typ := resource.All.Type("host")
+		row := store.NewRow(typ, 1, nil)
+		must(t, s.Write(ctx, "test", func(tx *store.Tx) error { return tx.Insert(ctx, row) }))
+		old, err := s.Get(ctx, typ, row.ID())
+		must(t, err)
+		row.Set("name", "first")
+		must(t, s.Write(ctx, "test", func(tx *store.Tx) error { return tx.Update(ctx, row) }))
+		old.Set("name", "second")
+		err = s.Write(ctx, "test", func(tx *store.Tx) error { return tx.Update(ctx, old) })
+		if !errors.Is(err, store.ErrConflict) {
+			t.Fatalf("a write over a newer one: %v", err)
+		}
+	})
+}
+
 func TestPagesByMarkerMissNothing(t *testing.T) {
 	t.Parallel()
 	testkit.Databases(t, func(t *testing.T, address string) {

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/cattleio/cattle/shared/process"
@@ -196,10 +197,10 @@ func TestAReplyFromAnotherAgentIsIgnored(t *testing.T) {
 		w := newWorld(t, address)
 		k := w.worker()
 		c := w.container(nil)
-		var asked *wire.Event
-		w.agent.mute = func(e *wire.Event) bool { asked = e; return true }
+		var asked []*wire.Event
+		w.agent.mute = func(e *wire.Event) bool { asked = append(asked, e); return true }
 		w.once(k, c)
-		reply, err := asked.Reply(map[string]any{"instance": map[string]any{"state": "removed"}})
+		reply, err := asked[0].Reply(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,8 +208,111 @@ func TestAReplyFromAnotherAgentIsIgnored(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.once(k, c)
+		if len(asked) != 2 || asked[1].ID != asked[0].ID {
+			t.Fatalf("the question was put %d times", len(asked))
+		}
 		w.want(c, "starting")
 	})
+}
+
+// Two runs believe that they have the process: one stood still, the other took it
+// over and waits for the agent. The first may write nothing, although the process
+// has not ended.
+func TestAWorkerThatComesBackDisturbsNoWait(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		c := w.container(nil)
+		slow, other := w.worker(), w.worker()
+		w.agent.mute = func(e *wire.Event) bool { return e.Name == wire.ComputeInstanceActivate }
+		at := 0
+		slow.store.Seam = func(s store.Seam, _ string) error {
+			if s == store.Beginning {
+				if at++; at == 2 { // it has claimed and wants to write
+					slow.store.Seam = nil
+					w.once(other, c)
+				}
+			}
+			return nil
+		}
+		w.once(slow, c)
+		row := w.find("processInstance", process.Match{"resourceType": "instance", "resourceId": c.Key()})[0]
+		if row.Int("runEpoch") != 2 || row.Int("waitAgentId") == 0 {
+			t.Fatalf("epoch %d, waits for agent %d", row.Int("runEpoch"), row.Int("waitAgentId"))
+		}
+		if n := len(w.find("volume", process.Match{"instanceId": c.ID()})); n != 1 {
+			t.Errorf("the instance has %d volumes", n)
+		}
+		w.agent.mute = nil
+		w.work(other)
+		w.want(c, "running")
+	})
+}
+
+func TestALaunchWakesWhatWaitsForTheSameResource(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		c := w.container(nil)
+		w.agent.mute = func(*wire.Event) bool { return true }
+		w.once(w.worker(), c)
+		if due, err := w.store.Due(w.ctx, 10); err != nil || len(due) != 0 {
+			t.Fatalf("the start does not wait: %v %v", due, err)
+		}
+		w.act(c, "instance.stop")
+		if due, err := w.store.Due(w.ctx, 10); err != nil || len(due) != 2 {
+			t.Fatalf("%d processes are due after a stop, not the start and the stop: %v", len(due), err)
+		}
+	})
+}
+
+// An agent comes to life although its worker dies at every seam, with one account,
+// one key and one set of hosts.
+func TestAnAgentJoinsThroughEveryDeath(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		for n, passed := 1, 1<<30; n <= passed; n++ {
+			passed = w.join(n)
+		}
+	})
+}
+
+// join makes an agent and kills the worker at the n-th seam.
+func (w *world) join(n int) (passed int) {
+	w.t.Helper()
+	mortal := func() *worker {
+		k := w.worker()
+		k.store.Seam = func(store.Seam, string) error {
+			if k.dead {
+				return errDead
+			}
+			if passed++; passed == n {
+				k.dead = true
+				return errDead
+			}
+			return nil
+		}
+		return k
+	}
+	uuid := fmt.Sprintf("agent-%d", n)
+	w.agent.alias = uuid
+	agent := w.post("agent", map[string]any{"uri": "sim://" + uuid, "uuid": uuid, "managedConfig": false})
+	w.work(mortal())
+	w.work(mortal())
+	w.want(agent, "active")
+	accounts := w.find("account", process.Match{"uuid": fmt.Sprintf("agentAccount%d", agent.ID())})
+	if len(accounts) != 1 || accounts[0].State() != "active" {
+		w.t.Fatalf("after death at seam %d the agent has %d accounts", n, len(accounts))
+	}
+	keys := w.find("credential", process.Match{"accountId": accounts[0].ID()})
+	if len(keys) != 2 || keys[0].State() != "active" || keys[1].State() != "active" || keys[0].Str("secretValue") == "" {
+		w.t.Fatalf("after death at seam %d the agent has %d credentials", n, len(keys))
+	}
+	if hosts := w.find("host", process.Match{"agentId": agent.ID()}); len(hosts) != 2 || hosts[1].State() != "active" {
+		w.t.Fatalf("after death at seam %d the agent has %d hosts", n, len(hosts))
+	}
+	return passed
 }
 
 func TestAStartThatCannotSucceedEndsWithItsReason(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -47,18 +48,23 @@ type agent struct {
 	sim     *sim.Simulator
 	effects map[string]int             // by command and uuid of the instance
 	running map[string]bool            // by uuid
+	fences  map[string]int64           // highest number seen, by resource
+	alias   string                     // one more agent that it plays
 	mute    func(e *wire.Event) bool   // no answer in time
 	fail    func(e *wire.Event) string // an error instead of doing it
 	after   func(e *wire.Event) error  // once it is done, before the reply
+}
+
+// twoHosts is the data of an agent that reports two hosts.
+var twoHosts = map[string]any{
+	"io.cattle.platform.agent.connection.simulator.AgentConnectionSimulator": map[string]any{"hosts": 2},
 }
 
 var errDead = errors.New("this server is dead")
 
 func newWorld(t *testing.T, address string) *world {
 	w := &world{t: t, ctx: context.Background(), address: address, store: testkit.Store(t, address)}
-	w.agent = &agent{effects: map[string]int{}, running: map[string]bool{}, sim: sim.New(sim.Config{AgentUUID: "agent", Data: map[string]any{
-		"io.cattle.platform.agent.connection.simulator.AgentConnectionSimulator": map[string]any{"hosts": 2},
-	}})}
+	w.agent = &agent{effects: map[string]int{}, running: map[string]bool{}, fences: map[string]int64{}, sim: sim.New(sim.Config{AgentUUID: "agent", Data: twoHosts})}
 	a := w.worker()
 	w.post("agent", map[string]any{"uri": "sim://agent", "uuid": "agent", "managedConfig": false})
 	w.work(a)
@@ -109,9 +115,19 @@ func (l *line) Send(ctx context.Context, row *schema.Row, e *wire.Event, _ time.
 	a := l.w.agent
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if row.UUID() == a.alias {
+		return sim.New(sim.Config{AgentUUID: a.alias, Data: twoHosts}).Handle(ctx, e, progress), nil
+	}
 	if row.UUID() != "agent" {
 		return nil, engine.ErrOffline
 	}
+	if e.Fence != nil && e.Fence.Epoch < a.fences[e.Fence.Resource] {
+		return e.Fail("stale command", ""), nil
+	}
+	if e.Fence != nil {
+		a.fences[e.Fence.Resource] = e.Fence.Epoch
+	}
+	l.w.recorded(e)
 	if a.mute != nil && a.mute(e) {
 		return nil, engine.ErrSilent
 	}
@@ -132,6 +148,22 @@ func (l *line) Send(ctx context.Context, row *schema.Row, e *wire.Event, _ time.
 func (l *line) Forget(string) *wire.Event { return nil }
 
 func (l *line) ReplyName(id string) string { return "reply.test." + id }
+
+// recorded checks that what an agent is told to change is under way in the records
+// before it is told.
+func (w *world) recorded(e *wire.Event) {
+	if wire.Value(e.ResourceType) == "agent" {
+		return
+	}
+	stored, _ := strconv.ParseInt(wire.Value(e.ResourceID), 10, 64)
+	row, err := w.store.Get(w.ctx, resource.All.Type(wire.Value(e.ResourceType)), stored)
+	if err != nil || !resource.All.Moving(row.Type(), row.State()) {
+		w.t.Errorf("%s was sent for a %s that is not under way: %v", e.Name, wire.Value(e.ResourceType), err)
+	}
+	if e.Fence == nil || e.Fence.Epoch == 0 {
+		w.t.Errorf("%s carries no number of a claim", e.Name)
+	}
+}
 
 // do notes the effect of a command, once for each time that it has one.
 func (a *agent) do(e *wire.Event) {
