@@ -46,6 +46,7 @@ type server struct {
 	id       string
 	log      *slog.Logger
 
+	owned *os.File     // held open while the embedded database is ours
 	store *store.Store // nil for a gateway alone: it touches no SQL
 	redis redis.UniversalClient
 	bus   *event.Bus
@@ -140,7 +141,7 @@ func (s *server) connect(ctx context.Context) (closing func(), err error) {
 		return func() { _ = client.Close(); stop() }, nil
 	}
 	if s.settings.Get("db.url") == "" {
-		if err := alone(home()); err != nil {
+		if s.owned, err = alone(home()); err != nil {
 			return nil, err
 		}
 	}
@@ -159,20 +160,21 @@ type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
 
-// alone refuses to share the embedded database with another server. The lock ends
-// with the process.
-func alone(home string) error {
+// alone refuses to share the embedded database with another server. The lock is
+// the open file: it ends with the process.
+func alone(home string) (*os.File, error) {
 	if err := os.MkdirAll(home, 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	f, err := os.OpenFile(filepath.Join(home, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return fmt.Errorf("another server uses %s; stop it, or set CATTLE_DB_URL and CATTLE_REDIS_URL to share a database", home)
+		_ = f.Close()
+		return nil, fmt.Errorf("another server uses %s; stop it, or set CATTLE_DB_URL and CATTLE_REDIS_URL to share a database", home)
 	}
-	return nil // f stays open
+	return f, nil
 }
 
 func openStore(ctx context.Context, settings *config.Settings) (*store.Store, error) {

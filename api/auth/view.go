@@ -3,6 +3,7 @@ package auth
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/schema"
@@ -69,15 +70,16 @@ func (t *Type) Creates() bool { return slices.Contains(t.Collection, "POST") }
 // Allows tells whether single resources of the type take a method.
 func (t *Type) Allows(method string) bool { return slices.Contains(t.Resource, method) }
 
-// views makes one View for each kind of account that has a projection.
-func views() map[string]*View {
+// views returns one View for each kind of account that has a projection. All that
+// ask share them.
+var views = sync.OnceValue(func() map[string]*View {
 	out := map[string]*View{}
 	for _, kind := range []string{schema.Admin, schema.SuperAdmin, schema.ReadAdmin, schema.User,
 		schema.Agent, schema.AgentRegister, schema.Register} {
 		out[kind] = newView(kind)
 	}
 	return out
-}
+})
 
 func newView(kind string) *View {
 	v := &View{Kind: kind, types: map[string]*Type{}}

@@ -19,11 +19,9 @@ import (
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/google/uuid"
 
 	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/shared/config"
-	"github.com/cattleio/cattle/shared/fault"
 	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/store"
 )
@@ -100,7 +98,8 @@ func New(c Config) *API {
 func (a *API) Mount(app *fiber.App) {
 	app.Get("/ping", func(c *fiber.Ctx) error { return c.SendString("pong") })
 	app.Get("/healthcheck", a.health)
-	app.Get(explorerPath+"/:file", a.explorer)
+	app.Get(explorerPath+"/explorer.js", a.explorer)
+	app.Get(explorerPath+"/explorer.css", a.explorer)
 	app.Use(a.serve)
 }
 
@@ -111,28 +110,6 @@ func (a *API) health(c *fiber.Ctx) error {
 		return c.Status(fiber.StatusServiceUnavailable).SendString(`{"healthy":false}`)
 	}
 	return c.SendString(`{"healthy":true}`)
-}
-
-// Error answers a request that the framework itself refused, such as one with a
-// body beyond its limit. It is meant as the app's ErrorHandler.
-func (a *API) Error(c *fiber.Ctx, err error) error {
-	r := &request{api: a, c: c, ctx: c.UserContext()}
-	r.read()
-	var f *fiber.Error
-	if errors.As(err, &f) {
-		switch f.Code {
-		case fiber.StatusRequestEntityTooLarge:
-			return r.refuse(fault.TooLarge())
-		case fiber.StatusNotFound:
-			return r.refuse(fault.NotFound())
-		case fiber.StatusMethodNotAllowed:
-			return r.refuse(fault.NotAllowed())
-		}
-		if f.Code < 500 {
-			return r.refuse(fault.Malformed("Bad Request", "%s", f.Message))
-		}
-	}
-	return r.refuse(err)
 }
 
 // serve answers one request. Whatever goes wrong becomes JSON.
@@ -154,64 +131,6 @@ func (a *API) serve(c *fiber.Ctx) (err error) {
 		return r.refuse(err)
 	}
 	return nil
-}
-
-// refuse answers with an error. A fault is the caller's business; anything else is
-// ours: the caller gets a reference, the log the rest.
-func (r *request) refuse(err error) error {
-	f := asFault(err)
-	id := uuid.NewString()
-	if f.Status >= 500 {
-		slog.ErrorContext(r.ctx, "request failed", "err", err, "id", id, "path", r.path)
-	}
-	if f.Status == fiber.StatusUnauthorized {
-		r.c.Set(fiber.HeaderWWWAuthenticate, `Basic realm="`+strings.ReplaceAll(
-			r.api.text("api.auth.realm", "Enter API access key and secret key as username and password"), `"`, `'`)+`"`)
-	}
-	o := open(nil)
-	o.text("id", id)
-	o.text("type", "error")
-	o.raw("links", "{}")
-	o.raw("actions", "{}")
-	o.value("status", f.Status)
-	o.text("code", f.Code)
-	o.key("message")
-	switch {
-	case f.Status == fiber.StatusUnprocessableEntity && !f.Bare:
-		o.b = append(o.b, "null"...)
-	case f.Message != "" && f.Status < 500:
-		o.b = appendString(o.b, f.Message)
-	default:
-		o.b = appendString(o.b, f.Code)
-	}
-	o.raw("detail", "null")
-	if f.Status == fiber.StatusUnprocessableEntity && !f.Bare {
-		o.key("fieldName")
-		if f.Field == "" {
-			o.b = append(o.b, "null"...)
-		} else {
-			o.b = appendString(o.b, f.Field)
-		}
-	}
-	return r.send(f.Status, o.close())
-}
-
-// asFault translates an error into the way in which callers hear of it.
-func asFault(err error) *fault.Fault {
-	var f *fault.Fault
-	switch {
-	case errors.As(err, &f):
-		return f
-	case errors.Is(err, auth.ErrRefused):
-		return fault.Unauthorized()
-	case errors.Is(err, store.ErrNotFound):
-		return fault.NotFound()
-	case errors.Is(err, store.ErrCannotStart), errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotUnique):
-		return fault.Conflict("%v", err)
-	case store.Passing(err):
-		return &fault.Fault{Status: fiber.StatusServiceUnavailable, Code: "Service Unavailable"}
-	}
-	return &fault.Fault{Status: 500, Code: "Internal Server Error"}
 }
 
 // text returns a setting, or fallback where no layer has it.

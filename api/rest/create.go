@@ -77,9 +77,19 @@ func (a *API) priority(d *process.Definition) int {
 
 // create answers a POST to a collection. preset are values that the path gives.
 func (r *request) create(t *auth.Type, preset map[string]any) error {
+	if t.Table == "" {
+		return fault.NotAllowed() // published, as it always was, but nothing to make
+	}
+	key := r.repeatKey(t)
+	if done, err := r.repeat(t, key); done || err != nil {
+		return err
+	}
 	values, err := r.values(t, 0)
 	if err != nil {
 		return err
+	}
+	if key != "" {
+		values["uuid"] = key
 	}
 	maps.Copy(values, preset)
 	r.own(t, values)
@@ -91,6 +101,9 @@ func (r *request) create(t *auth.Type, preset map[string]any) error {
 		}
 	}
 	if errors.Is(err, store.ErrNotUnique) {
+		if done, err := r.repeat(t, key); done || err != nil {
+			return err
+		}
 		return fault.Conflict("a %s with that uuid exists", t.Name)
 	}
 	if err != nil {

@@ -2,8 +2,6 @@ package rest
 
 import (
 	"cmp"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -27,33 +25,6 @@ func (r *request) included(t *auth.Type) []resource.Link {
 		}
 	}
 	return out
-}
-
-// cursor is a marker of a list with includes: from the page of roots at Marker,
-// Roots were shown in full and of the next one the first Seen related rows.
-type cursor struct {
-	Marker string `json:"m,omitempty"`
-	Roots  int    `json:"r,omitempty"`
-	Seen   int    `json:"s,omitempty"`
-}
-
-func (c cursor) String() string {
-	if c.Roots == 0 && c.Seen == 0 {
-		return c.Marker
-	}
-	b, _ := json.Marshal(c)
-	return "mi" + base64.RawURLEncoding.EncodeToString(b)
-}
-
-func parseCursor(text string) cursor {
-	var c cursor
-	if rest, ok := strings.CutPrefix(text, "mi"); ok {
-		b, err := base64.RawURLEncoding.DecodeString(rest)
-		if err == nil && json.Unmarshal(b, &c) == nil && c.Roots >= 0 && c.Seen >= 0 && c.Roots <= maxLimit {
-			return c
-		}
-	}
-	return cursor{Marker: text}
 }
 
 // listIncluding answers with a page of rows and what they are related to. The

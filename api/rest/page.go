@@ -8,7 +8,7 @@ import (
 )
 
 // explorerPath is where the script and the style of the page are served.
-const explorerPath = "/explorer"
+const explorerPath = "/static"
 
 //go:embed explorer.js explorer.css
 var explorerFiles embed.FS
@@ -16,10 +16,8 @@ var explorerFiles embed.FS
 // explorer serves the two files that the page refers to.
 func (a *API) explorer(c *fiber.Ctx) error {
 	name, kind := "explorer.js", "text/javascript; charset=utf-8"
-	if c.Params("file") == "explorer.css" {
+	if strings.HasSuffix(c.Path(), ".css") {
 		name, kind = "explorer.css", "text/css; charset=utf-8"
-	} else if c.Params("file") != name {
-		return c.Next()
 	}
 	text, err := explorerFiles.ReadFile(name)
 	if err != nil {

@@ -70,7 +70,7 @@ func TestBrowsersGetThePage(t *testing.T) {
 	stories(t, func(s *server) {
 		b := s.with("User-Agent", browser).with("Accept", "text/html,*/*;q=0.8")
 		page := b.get("/v1/hosts/1h77").is(404)
-		for _, want := range []string{"var user = \"admin\";", "var schemas=\"http://h/v1/schemas\";", "var docJson = 'http://h/v1/typedocumentations';", `var data = {"id":`, `"code":"Not Found"`, "/explorer/explorer.js"} {
+		for _, want := range []string{"var user = \"admin\";", "var schemas=\"http://h/v1/schemas\";", "var docJson = 'http://h/v1/typedocumentations';", `var data = {"id":`, `"code":"Not Found"`, "/static/explorer.js"} {
 			if !strings.Contains(page.text, want) {
 				t.Errorf("the page lacks %s:\n%s", want, page.text)
 			}
@@ -99,8 +99,8 @@ func TestBrowsersGetThePage(t *testing.T) {
 		if a := b.get("/").is(302); a.header.Get("Location") != "/static/" {
 			t.Errorf("/ leads to %s", a.header.Get("Location"))
 		}
-		s.get("/explorer/explorer.js").is(200)
-		s.get("/explorer/explorer.css").is(200)
+		s.get("/static/explorer.js").is(200)
+		s.get("/static/explorer.css").is(200)
 	})
 }
 

@@ -48,17 +48,28 @@ func (r *request) get(t *auth.Type, id int64) error {
 // sendRow answers with one resource and what it is asked to include.
 func (r *request) sendRow(status int, row *schema.Row) error {
 	var includes []related
-	if s := r.shapeOf(row); s != nil && r.method == "GET" {
-		if links := r.included(s.typ); len(links) > 0 {
-			f := follower{r: r, seen: map[string]*schema.Row{}}
-			e, _, _, err := f.follow(row, links, 0, defaultLimit)
-			if err != nil {
-				return err
-			}
-			includes = e.includes
+	if r.method == "GET" {
+		var err error
+		if includes, err = r.includes(row); err != nil {
+			return err
 		}
 	}
 	return r.send(status, r.appendRow(nil, row, includes))
+}
+
+// includes reads what the request asks to include with one resource.
+func (r *request) includes(row *schema.Row) ([]related, error) {
+	s := r.shapeOf(row)
+	if s == nil {
+		return nil, nil
+	}
+	links := r.included(s.typ)
+	if len(links) == 0 {
+		return nil, nil
+	}
+	f := follower{r: r, seen: map[string]*schema.Row{}}
+	e, _, _, err := f.follow(row, links, 0, defaultLimit)
+	return e.includes, err
 }
 
 // link answers /v1/TYPE/ID/LINK.
@@ -93,20 +104,22 @@ func (r *request) link(t *auth.Type) error {
 		}
 		return r.follow(row, l)
 	case "POST":
-		if l.Reference || l.Via != "" {
-			return fault.NotAllowed()
-		}
-		row, err := r.writable(t, id)
-		if err != nil {
-			return err
-		}
-		child := r.view.Type(l.Target)
-		if !child.Creates() {
-			return fault.NotAllowed()
-		}
-		return r.create(child, map[string]any{l.Column: row.ID()})
+		return r.createBelow(t, id, l)
 	}
 	return fault.NotAllowed()
+}
+
+// createBelow makes a child of a row, by posting to the link that lists them.
+func (r *request) createBelow(t *auth.Type, id int64, l resource.Link) error {
+	child := r.view.Type(l.Target)
+	if l.Reference || l.Via != "" || !child.Creates() {
+		return fault.NotAllowed()
+	}
+	row, err := r.writable(t, id)
+	if err != nil {
+		return err
+	}
+	return r.create(child, map[string]any{l.Column: row.ID()})
 }
 
 // follow answers with what a link leads to.

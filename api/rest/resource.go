@@ -60,30 +60,30 @@ func (r *request) appendRow(b []byte, row *schema.Row, includes []related) []byt
 			continue
 		}
 		o.key(slot.name)
-		o.b = r.appendSlot(o.b, s, slot, row, state, text, values)
+		o.b = r.appendSlot(o.b, s, slot, row, state, values)
 	}
 	for _, in := range includes {
-		if len(in.rows) == 0 {
-			continue
-		}
-		o.key(in.name)
-		if in.one {
-			o.b = r.appendRow(o.b, in.rows[0], nil)
-			continue
-		}
-		o.b = append(o.b, '[')
-		for i, other := range in.rows {
-			if i > 0 {
-				o.b = append(o.b, ',')
-			}
-			o.b = r.appendRow(o.b, other, nil)
-		}
-		o.b = append(o.b, ']')
+		r.addRelated(&o, in)
 	}
 	if extra.adds != nil {
 		extra.adds(r, row, &o)
 	}
 	return o.close()
+}
+
+// addRelated adds what an include found; what found nothing is left out.
+func (r *request) addRelated(o *object, in related) {
+	if len(in.rows) == 0 {
+		return
+	}
+	o.key(in.name)
+	if in.one {
+		o.b = r.appendRow(o.b, in.rows[0], nil)
+		return
+	}
+	o.b = append(o.b, '[')
+	o.b = joined(o.b, in.rows, func(b []byte, row *schema.Row) []byte { return r.appendRow(b, row, nil) })
+	o.b = append(o.b, ']')
 }
 
 // cut takes the document fields a shape needs out of the document. What it returns
@@ -162,7 +162,7 @@ func (r *request) appendActions(b []byte, s *shape, id int64, state, capabilitie
 	return o.close()
 }
 
-func (r *request) appendSlot(b []byte, s *shape, f *slot, row *schema.Row, state, text string, values []string) []byte {
+func (r *request) appendSlot(b []byte, s *shape, f *slot, row *schema.Row, state string, values []string) []byte {
 	switch f.form {
 	case asMove, asMessage, asPercent:
 		return r.appendMove(b, f.form, s.moving[state], values)

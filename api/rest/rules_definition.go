@@ -46,17 +46,6 @@ func definitionID(text string) string {
 	return ""
 }
 
-// joined appends what each appends for every element, with commas between.
-func joined[T any](b []byte, list []T, each func([]byte, T) []byte) []byte {
-	for i, item := range list {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = each(b, item)
-	}
-	return b
-}
-
 // processDefinitionType answers /v1/processdefinitions.
 func processDefinitionType(r *request, t *auth.Type) error {
 	if r.method != "GET" {

@@ -9,8 +9,10 @@ import (
 	"github.com/cattleio/cattle/shared/fault"
 )
 
+// What the hooks read beside the request.
 const (
-	inputKey = "cattle.input"
+	inputKey  = "cattle.input"
+	viewerKey = "cattle.viewer"
 )
 
 // Input returns the fields of a request given to the hooks Subscribe and Publish:
@@ -38,11 +40,7 @@ func subscribeType(r *request, t *auth.Type) error {
 		for _, n := range r.query.all("eventNames") {
 			names = append(names, n)
 		}
-		include := []any{}
-		for _, n := range r.query.all("include") {
-			include = append(include, n)
-		}
-		return r.hand(r.api.Subscribe, map[string]any{"eventNames": names, "include": include})
+		return r.hand(r.api.Subscribe, map[string]any{"eventNames": names})
 	case r.method == "GET" && t.Lists():
 		return r.sendDocs(t, nil)
 	}
@@ -69,8 +67,16 @@ func (r *request) hand(hook func(*fiber.Ctx, auth.Caller) error, values map[stri
 		return fault.Unavailable("there is no event stream here")
 	}
 	r.c.Set("X-API-Schemas", r.base+"/v1/schemas")
-	r.c.Locals(inputKey, values)
+	r.lend(values)
 	return hook(r.c, r.caller)
+}
+
+// lend leaves for a hook what is known about the request.
+func (r *request) lend(values map[string]any) {
+	r.c.Locals(inputKey, values)
+	caller := r.caller
+	caller.PlainIDs = r.plain
+	r.c.Locals(viewerKey, Viewer{Caller: caller, BaseURL: r.base, Include: r.query.all("include")})
 }
 
 // configContentType hands bundles of configuration to whoever makes them.
@@ -83,6 +89,11 @@ func configContentType(r *request, t *auth.Type) error {
 	case !t.Allows(r.method) || r.api.ConfigContent == nil:
 		return fault.NotFound()
 	}
+	in, err := r.readInput()
+	if err != nil {
+		return err
+	}
 	r.c.Set("X-API-Schemas", r.base+"/v1/schemas")
+	r.lend(in.values)
 	return r.api.ConfigContent(r.c, r.caller, r.segments[2])
 }

@@ -197,7 +197,7 @@ func TestTheEventStreamIsHandedOn(t *testing.T) {
 	s.post("/v1/publish", `{"name":"a.reply","previousIds":["1"],"data":{"x":{"+data":1}},"time":5,"resourceId":"1i5","nothing":1}`).is(201)
 	s.post("/v1/subscribe", `{"eventNames":["my-handler;handler=x"]}`).is(201)
 	s.with("Upgrade", "websocket").get("/v1/subscribe?eventNames=a&eventNames=b&include=hosts").is(201)
-	want := "[map[data:map[x:map[+data:1]] name:a.reply previousIds:[1] resourceId:1i5 time:5] map[eventNames:[my-handler;handler=x]] map[eventNames:[a b] include:[hosts]]]"
+	want := "[map[data:map[x:map[+data:1]] name:a.reply previousIds:[1] resourceId:1i5 time:5] map[eventNames:[my-handler;handler=x]] map[eventNames:[a b]]]"
 	if fmt.Sprint(got) != want || who.AccountID != 1 || who.Subscription != auth.Raw {
 		t.Errorf("handed on were %v of %+v", got, who)
 	}
@@ -217,6 +217,37 @@ func TestChangesAreAnnounced(t *testing.T) {
 	want := "[{host 1 POST  201 1} {host 1 PUT  200 1} {host 1 POST remove 202 1}]"
 	if fmt.Sprint(changes) != want {
 		t.Errorf("announced were %v", changes)
+	}
+}
+
+func TestResourcesOutsideOfRequests(t *testing.T) {
+	t.Parallel()
+	var v rest.Viewer
+	var api *rest.API
+	s := embedded(t, func(c *configOf) {
+		c.Subscribe = func(c *fiber.Ctx, _ auth.Caller) error { v = rest.ViewerOf(c); return nil }
+		api = rest.New(*c)
+	})
+	me, keys := s.account("user")
+	mine := s.row("container", map[string]any{"state": "running", "accountId": me})
+	other := s.row("container", map[string]any{"state": "running", "accountId": int64(1)})
+	host := s.row("host", map[string]any{"state": "active", "accountId": me, "name": "h"})
+	s.row("instanceHostMap", map[string]any{"state": "active", "instanceId": mine, "hostId": host})
+	s.as(keys).with("Upgrade", "websocket").get("/v1/subscribe?eventNames=resource.change&include=hosts").is(200)
+	text, err := api.Resource(t.Context(), v, "instance", mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.as(keys).get(fmt.Sprintf("/v1/instances/1i%d?include=hosts", mine)); string(text) != got.text || got.at("hosts.0.name") != "h" {
+		t.Errorf("shown is %s\ninstead of  %s", text, got.text)
+	}
+	for typ, id := range map[string]int64{"instance": other, "account": me, "nothing": 1, "container": 999} {
+		if text, err := api.Resource(t.Context(), v, typ, id); text != nil || err != nil {
+			t.Errorf("%s %d is shown: %s %v", typ, id, text, err)
+		}
+	}
+	if api.ID(v, "container", "5") != "1i5" || api.StoredID(v, "1i5") != 5 {
+		t.Error("ids are not written as the viewer reads them")
 	}
 }
 

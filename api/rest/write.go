@@ -98,6 +98,17 @@ func appendStrings(b []byte, list []string) []byte {
 	return append(b, ']')
 }
 
+// joined appends what each appends for every element, with commas between.
+func joined[T any](b []byte, list []T, each func([]byte, T) []byte) []byte {
+	for i, item := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = each(b, item)
+	}
+	return b
+}
+
 // object appends the members of a JSON object, with the commas between them.
 type object struct {
 	b     []byte

@@ -119,6 +119,32 @@ func TestUUIDsAreUnique(t *testing.T) {
 	})
 }
 
+func TestANamedCreateIsDoneOnce(t *testing.T) {
+	stories(t, func(s *server) {
+		named := s.with("Idempotency-Key", "k1")
+		var wait sync.WaitGroup
+		ids := make([]string, 6)
+		for i := range ids {
+			wait.Go(func() { ids[i] = named.make("/v1/containers", `{"imageUuid":"sim:x"}`).str("id") })
+		}
+		wait.Wait()
+		for _, id := range ids {
+			if id != ids[0] {
+				t.Fatalf("made were %v", ids)
+			}
+		}
+		a := named.make("/v1/agents", `{"uri":"sim://once"}`)
+		named.make("/v1/agents", `{"uri":"sim://once"}`).has(map[string]string{"id": `"` + a.str("id") + `"`})
+		_, keys := s.account("user")
+		if id := named.as(keys).make("/v1/containers", `{"imageUuid":"sim:x"}`).str("id"); id == ids[0] {
+			t.Error("another account got the same container")
+		}
+		if id := s.with("Idempotency-Key", "k2").make("/v1/containers", `{"imageUuid":"sim:x"}`).str("id"); id == ids[0] {
+			t.Error("another name got the same container")
+		}
+	})
+}
+
 func TestAgents(t *testing.T) {
 	stories(t, func(s *server) {
 		s.settings.SetDatabase(map[string]string{"agent.filter.default.uri.reverse.dns": "false"})

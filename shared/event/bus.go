@@ -5,7 +5,9 @@ package event
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 // Bus is one process's link to the others.
 type Bus struct {
 	client redis.UniversalClient
+	prefix string // of every channel: installations that share a Redis by databases do not hear each other
 	sub    *redis.PubSub
 	log    *slog.Logger
 
@@ -27,7 +30,11 @@ type Bus struct {
 
 // New returns a bus over client; the caller closes the client.
 func New(client redis.UniversalClient, log *slog.Logger) *Bus {
-	return &Bus{client: client, sub: client.Subscribe(context.Background()), log: log,
+	prefix := "cattle:"
+	if c, ok := client.(*redis.Client); ok {
+		prefix = fmt.Sprintf("cattle:%d:", c.Options().DB)
+	}
+	return &Bus{client: client, prefix: prefix, sub: client.Subscribe(context.Background()), log: log,
 		handlers: map[string]map[int]func(string){}, waiting: map[string][]chan struct{}{}, live: map[string]bool{}}
 }
 
@@ -58,10 +65,10 @@ func (b *Bus) Run(ctx context.Context) error {
 		pause = 0
 		switch m := m.(type) {
 		case *redis.Message:
-			b.dispatch(m.Channel, m.Payload)
+			b.dispatch(strings.TrimPrefix(m.Channel, b.prefix), m.Payload)
 		case *redis.Subscription:
 			if m.Kind == "subscribe" {
-				b.confirm(m.Channel)
+				b.confirm(strings.TrimPrefix(m.Channel, b.prefix))
 			}
 		}
 	}
@@ -91,7 +98,7 @@ func (b *Bus) confirm(channel string) {
 
 // Publish sends a message and tells how many received it.
 func (b *Bus) Publish(ctx context.Context, channel, payload string) (receivers int64, err error) {
-	return b.client.Publish(ctx, channel, payload).Result()
+	return b.client.Publish(ctx, b.prefix+channel, payload).Result()
 }
 
 // Subscribe calls f with every message of a channel until the returned function is
@@ -113,7 +120,7 @@ func (b *Bus) Subscribe(ctx context.Context, channel string, f func(payload stri
 	}
 	b.mu.Unlock()
 	if first {
-		if err := b.sub.Subscribe(ctx, channel); err != nil {
+		if err := b.sub.Subscribe(ctx, b.prefix+channel); err != nil {
 			b.log.WarnContext(ctx, "subscription will be made later", "channel", channel, "err", err)
 		}
 	}
@@ -134,6 +141,6 @@ func (b *Bus) cancel(channel string, id int) {
 	if len(b.handlers[channel]) == 0 {
 		delete(b.handlers, channel)
 		delete(b.live, channel)
-		_ = b.sub.Unsubscribe(context.Background(), channel)
+		_ = b.sub.Unsubscribe(context.Background(), b.prefix+channel)
 	}
 }

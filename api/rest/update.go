@@ -3,13 +3,10 @@ package rest
 import (
 	"errors"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/cattleio/cattle/api/auth"
-	"github.com/cattleio/cattle/shared/fault"
-	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/store"
 )
@@ -152,117 +149,4 @@ func widen(v any) any {
 		return out
 	}
 	return v
-}
-
-// remove answers DELETE /v1/TYPE/ID: it launches the remove process, or erases the
-// row of a type that has none. A running instance is stopped first, and told to go
-// on to its removal.
-func (r *request) remove(t *auth.Type, id int64) error {
-	row, err := r.launchOn(t, id, func(row *schema.Row) (string, map[string]any) {
-		if row.Type().Name == "instance" && row.State() == "running" {
-			return "stop", map[string]any{"remove": true}
-		}
-		return "remove", map[string]any{}
-	})
-	if err != nil {
-		return err
-	}
-	r.changed(t, row.Key(), "", 200)
-	return r.sendRow(200, row)
-}
-
-// launchOn launches a process on a row, chosen by its present state. What somebody
-// else changed meanwhile is read again.
-func (r *request) launchOn(t *auth.Type, id int64, choose func(*schema.Row) (string, map[string]any)) (*schema.Row, error) {
-	for try := 0; ; try++ {
-		row, err := r.writable(t, id)
-		if err != nil {
-			return nil, err
-		}
-		verb, data := choose(row)
-		if verb == "remove" && row.State() == "removed" {
-			return row, nil
-		}
-		err = r.write(verb, func(w *write) error {
-			if resource.All.Verb(row.Type(), verb) == nil && verb == "remove" {
-				return w.Delete(r.ctx, row.Type(), row.ID())
-			}
-			return w.launch(row, verb, data)
-		})
-		if err == nil || !errors.Is(err, store.ErrConflict) || try == attempts {
-			return row, err
-		}
-	}
-}
-
-// act answers POST /v1/TYPE/ID?action=NAME.
-func (r *request) act(t *auth.Type, id int64, name string) error {
-	s := r.api.shapes[t]
-	i := slices.IndexFunc(s.actions, func(a actionSlot) bool { return a.name == name || a.lower == name })
-	if i < 0 {
-		return fault.Invalid("InvalidAction", "action", "%s has no action %s", t.Name, name)
-	}
-	slot := &s.actions[i]
-	row, err := r.writable(t, id)
-	if err != nil {
-		return err
-	}
-	if err := offers(slot, s, row); err != nil {
-		return err
-	}
-	action, _ := resource.All.Action(t.Type, slot.name)
-	data, err := r.actionInput(action)
-	if err != nil {
-		return err
-	}
-	if f := performs(t.Base().Name + "." + slot.name); f != nil {
-		err := f(r, t, row)
-		if err == nil {
-			r.changed(t, row.Key(), slot.name, 200)
-		}
-		return err
-	}
-	if resource.All.Verb(t.Type, slot.name) == nil {
-		return fault.NotFound()
-	}
-	row, err = r.launchOn(t, id, func(*schema.Row) (string, map[string]any) { return slot.name, data })
-	if err != nil {
-		return err
-	}
-	r.changed(t, row.Key(), slot.name, 202)
-	return r.sendRow(202, row)
-}
-
-func offers(a *actionSlot, s *shape, row *schema.Row) error {
-	text, state := "", ""
-	if s.data >= 0 {
-		text, _ = row.At(s.data).(string)
-	}
-	if s.state >= 0 {
-		state = row.State()
-	}
-	if a.offered(state, s.cut(text, new([]string))[storedCapabilities]) {
-		return nil
-	}
-	return fault.Invalid("ActionNotAvailable", "action", "%s is not possible while the state is %s", a.name, state)
-}
-
-// actionInput reads what an action is given: checked if its input has a type, as
-// it is otherwise.
-func (r *request) actionInput(a resource.Action) (map[string]any, error) {
-	if a.Input != "" {
-		if t := r.view.Type(a.Input); t != nil {
-			return r.values(t, 0)
-		}
-		return map[string]any{}, nil
-	}
-	in, err := r.readInput()
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]any{}
-	for _, name := range in.names {
-		out[name] = native(in.values[name])
-	}
-	return out, nil
 }
