@@ -1,5 +1,137 @@
 package main
 
-import "context"
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
 
-func bench(ctx context.Context, args []string) error { return nil }
+// bencher is what the flags of the benchmark say.
+type bencher struct {
+	containers, parallel int
+	image                string
+}
+
+// measure is one section of the table. The limit bounds it, not counting the end
+// of what it started.
+type measure struct {
+	name, about string
+	limit       time.Duration
+	run         func(b *bencher, ctx context.Context) error
+}
+
+var measures = []measure{
+	{"first", "an embedded server in an empty home", time.Minute, (*bencher).first},
+	{"latency", "one container at a time on an idle embedded server, simulated host", 2 * time.Minute, (*bencher).latency},
+	{"embedded", "many containers at once, embedded database, 1,000 simulated hosts", 5 * time.Minute, (*bencher).embedded},
+	{"postgres", "the same over Postgres and Redis", 5 * time.Minute, (*bencher).postgres},
+	{"docker", "real containers, through Cattle and by 'docker run -d' in turn", 5 * time.Minute, (*bencher).docker},
+}
+
+// errSkip says why a measure does not apply here.
+type errSkip string
+
+func (e errSkip) Error() string { return string(e) }
+
+// bench measures the program on this machine against its goals. It starts what it
+// needs, apart from what may run here, and takes all of it away again. A missed
+// goal is no error: the machine may be busy.
+func bench(ctx context.Context, args []string) error {
+	b := &bencher{}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	var names []string
+	for _, m := range measures {
+		names = append(names, m.name)
+	}
+	only := flags.String("only", "", "what to measure, with commas: "+strings.Join(names, ", ")+"; all if empty")
+	flags.IntVar(&b.containers, "containers", 2000, "how many to start for a throughput")
+	flags.IntVar(&b.parallel, "parallel", 32, "clients that post at once for a throughput")
+	flags.StringVar(&b.image, "docker-image", "cattle-test/busybox:1.35", "a local image with a sleep command")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if b.containers < 1 || b.parallel < 1 {
+		return errors.New("--containers and --parallel begin at 1")
+	}
+	chosen, err := choose(*only, names)
+	if err != nil {
+		return err
+	}
+	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = b.parallel + 8 // keep every client's connection
+	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
+		fmt.Printf("Load before the start: %s. On a busy machine these numbers say little.\n", strings.Fields(string(load))[0])
+	}
+	var failures []error
+	for _, m := range measures {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if slices.Contains(chosen, m.name) {
+			failures = append(failures, m.do(ctx, b))
+		}
+	}
+	return errors.Join(failures...)
+}
+
+func choose(only string, names []string) ([]string, error) {
+	if only == "" {
+		return names, nil
+	}
+	chosen := strings.Split(only, ",")
+	for _, name := range chosen {
+		if !slices.Contains(names, name) {
+			return nil, fmt.Errorf("there is no benchmark %q: it is one of %s", name, strings.Join(names, ", "))
+		}
+	}
+	return chosen, nil
+}
+
+func (m measure) do(ctx context.Context, b *bencher) error {
+	fmt.Printf("\n%s: %s\n", m.name, m.about)
+	ctx, cancel := context.WithTimeoutCause(ctx, m.limit, fmt.Errorf("not done after %s", m.limit))
+	defer cancel()
+	err := m.run(b, ctx)
+	var skip errSkip
+	switch {
+	case errors.As(err, &skip):
+		fmt.Printf("  skipped: %s\n", skip)
+		return nil
+	case err != nil && ctx.Err() != nil:
+		return fmt.Errorf("cannot measure %s: %w: %v", m.name, context.Cause(ctx), err)
+	case err != nil:
+		return fmt.Errorf("cannot measure %s: %w", m.name, err)
+	}
+	return nil
+}
+
+// line prints one number and what it means.
+func line(what, value, meaning string) {
+	fmt.Printf("  %-22s %14s   %-20s %s\n", what, value, "", meaning)
+}
+
+// judged is a line whose number has a goal.
+func judged(what, value, goal string, met bool, meaning string) {
+	verdict := "ok"
+	if !met {
+		verdict = "MISSED"
+	}
+	fmt.Printf("  %-22s %14s   %-20s %s\n", what, value, goal+" "+verdict, meaning)
+}
+
+// quantile returns the value below which a share of sorted values lies.
+func quantile[T any](sorted []T, share float64) T {
+	return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)]
+}
+
+func median[T float64 | time.Duration](values []T) T {
+	slices.Sort(values)
+	return quantile(values, 0.5)
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond)) }

@@ -34,6 +34,7 @@ import (
 	"github.com/cattleio/cattle/shared/wire"
 	"github.com/cattleio/cattle/workers"
 	"github.com/cattleio/cattle/workers/agent/driver/sim"
+	"github.com/cattleio/cattle/workers/engine"
 )
 
 // profiles are the parts of a server.
@@ -295,7 +296,7 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 		agents, web = api.Split(ctx, ln)
 	}
 	if s.parts["gateway"] {
-		gate := gateway.New(gateway.Config{Bus: s.bus, Locks: s.locks, Server: s.id, Log: s.log, Sim: simulate})
+		gate := gateway.New(gateway.Config{Bus: s.bus, Locks: s.locks, Server: s.id, Log: s.log, Settings: s.settings, Sim: simulate})
 		g.Go(func() error { return gate.Run(ctx, agents) })
 	}
 	switch {
@@ -314,7 +315,7 @@ func (s *server) api(work *workers.Worker) api.Deps {
 	return api.Deps{Store: s.store, Bus: s.bus, Settings: s.settings, Log: s.log, Rest: rest.Config{
 		Store: s.store, Settings: s.settings, ServerID: s.id, Ring: s.queue.Ring,
 		SettingsChanged: func() { s.tell(settingsChannel) },
-		Changed:         func(c rest.Change) { s.changed(c) },
+		Changed:         func(c rest.Change) { s.changed(c, work) },
 		RunTask:         s.runTask,
 		Handlers: func(name, list string) []rest.Implementation {
 			var out []rest.Implementation
@@ -341,7 +342,11 @@ func (s *server) tell(channel string) {
 }
 
 // changed announces a write of the API.
-func (s *server) changed(c rest.Change) {
+func (s *server) changed(c rest.Change, work *workers.Worker) {
+	if engine.IsExternal(c.Type) {
+		work.Engine().ForgetExternal()
+		s.tell(wire.ExternalChannel)
+	}
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
@@ -349,8 +354,9 @@ func (s *server) changed(c rest.Change) {
 		if err != nil {
 			return
 		}
-		if text, err := json.Marshal(&wire.Event{ID: token(16), Name: "api.change", Data: data, TimeMillis: time.Now().UnixMilli()}); err == nil {
-			_, _ = s.bus.Publish(ctx, "api.change", string(text))
+		if text, err := wire.Encode(&wire.Event{ID: token(16), Name: wire.APIChange, ResourceType: wire.Text(c.Type), ResourceID: wire.Text(c.ID),
+			Data: data, TimeMillis: time.Now().UnixMilli()}); err == nil {
+			_, _ = s.bus.Publish(ctx, wire.EventChannel(wire.APIChange), string(text))
 		}
 	}()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/api/rest"
 	"github.com/cattleio/cattle/shared/config"
 	"github.com/cattleio/cattle/shared/event"
@@ -33,13 +34,20 @@ const maxBody = 8 << 20
 
 // Run serves ln until ctx ends and what was asked before has been answered.
 func Run(ctx context.Context, d Deps, ln net.Listener) error {
-	defer vouch(ctx, d.Bus, d.Store, d.Settings)()
+	if d.Rest.Auth == nil {
+		d.Rest.Auth = auth.New(d.Store, d.Settings)
+	}
 	a := rest.New(d.Rest)
+	defer vouch(ctx, d.Bus, voucher{d.Store, d.Rest.Auth, d.Rest.ServerID})()
+	defer show(ctx, d.Bus, &viewer{store: d.Store, auth: d.Rest.Auth, api: a, callers: map[int64]believed{}}, d.Rest.ServerID)()
 	app := fiber.New(fiber.Config{
 		DisableStartupMessage: true, BodyLimit: maxBody, ReadBufferSize: 16 << 10,
 		ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		UnescapePath: false, CaseSensitive: true, ErrorHandler: a.Error,
 	})
+	if b, ok := ln.(*branch); ok && b.gateway != nil {
+		app.Use(b.handOver)
+	}
 	a.Mount(app)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return app.Listener(ln) })

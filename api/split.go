@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gofiber/fiber/v2"
 )
 
 // Split deals the connections of one listener to two servers by the first request
@@ -17,6 +19,7 @@ import (
 // connection that says nothing for five seconds is closed.
 func Split(ctx context.Context, ln net.Listener) (gateway, web net.Listener) {
 	g, w := newBranch(ln.Addr()), newBranch(ln.Addr())
+	w.gateway = g
 	go func() {
 		<-ctx.Done()
 		_ = ln.Close()
@@ -76,7 +79,12 @@ func peekLine(r *bufio.Reader) (string, error) {
 func streams(line string) bool {
 	method, rest, _ := strings.Cut(line, " ")
 	path, _, _ := strings.Cut(rest, " ")
-	path, _, _ = strings.Cut(strings.ToLower(path), "?")
+	path, _, _ = strings.Cut(path, "?")
+	return forGateway(method, path)
+}
+
+func forGateway(method, path string) bool {
+	path = strings.ToLower(path)
 	for strings.Contains(path, "//") {
 		path = strings.ReplaceAll(path, "//", "/")
 	}
@@ -103,10 +111,11 @@ func (p *peeked) Read(b []byte) (int, error) {
 
 // branch is a listener that gets its connections from elsewhere.
 type branch struct {
-	addr  net.Addr
-	conns chan net.Conn
-	once  sync.Once
-	done  chan struct{}
+	addr    net.Addr
+	conns   chan net.Conn
+	once    sync.Once
+	done    chan struct{}
+	gateway *branch // of the web's: where requests for the event stream belong
 }
 
 func newBranch(addr net.Addr) *branch {
@@ -132,3 +141,45 @@ func (b *branch) Accept() (net.Conn, error) {
 
 func (b *branch) Close() error   { b.once.Do(func() { close(b.done) }); return nil }
 func (b *branch) Addr() net.Addr { return b.addr }
+
+// handOver gives a connection that has been the web's, and now asks for the event
+// stream, to the gateway together with the request.
+func (b *branch) handOver(c *fiber.Ctx) error {
+	if !forGateway(c.Method(), c.Path()) {
+		return c.Next()
+	}
+	request := c.Request().String()
+	c.Context().HijackSetNoResponse(true)
+	c.Context().Hijack(func(conn net.Conn) {
+		if inner, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
+			conn = inner.UnsafeConn()
+		}
+		_ = conn.SetDeadline(time.Time{})
+		h := &handed{Conn: conn, head: []byte(request), closed: make(chan struct{})}
+		b.gateway.give(h)
+		<-h.closed // the web closes the connection once this returns
+	})
+	return nil
+}
+
+// handed is a connection whose first request has been read already.
+type handed struct {
+	net.Conn
+	head   []byte
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (h *handed) Read(b []byte) (int, error) {
+	if len(h.head) > 0 {
+		n := copy(b, h.head)
+		h.head = h.head[n:]
+		return n, nil
+	}
+	return h.Conn.Read(b)
+}
+
+func (h *handed) Close() error {
+	defer h.once.Do(func() { close(h.closed) })
+	return h.Conn.Close()
+}

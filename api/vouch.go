@@ -6,11 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
 
-	"github.com/cattleio/cattle/shared/config"
+	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/shared/event"
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/resource"
@@ -19,16 +20,24 @@ import (
 	"github.com/cattleio/cattle/shared/wire"
 )
 
-// vouch answers gateways that ask who holds a key, until ctx ends.
-func vouch(ctx context.Context, bus *event.Bus, s *store.Store, settings *config.Settings) func() {
+// voucher tells gateways, which have no database, who holds a key.
+type voucher struct {
+	store  *store.Store
+	auth   *auth.Auth
+	server string
+}
+
+// vouch answers gateways that ask who holds a key, until the returned function is
+// called.
+func vouch(ctx context.Context, bus *event.Bus, v voucher) (cancel func()) {
 	return bus.Subscribe(ctx, wire.AuthChannel, func(payload string) {
 		var q wire.AuthRequest
 		if json.Unmarshal([]byte(payload), &q) != nil {
 			return
 		}
 		go func() {
-			a := voucher{s, settings}.answer(ctx, q)
-			a.ID = q.ID
+			a, err := v.answer(ctx, q)
+			a.ID, a.Server, a.Unavailable = q.ID, v.server, err != nil
 			if text, err := json.Marshal(a); err == nil {
 				_, _ = bus.Publish(ctx, q.ReplyTo, string(text))
 			}
@@ -36,71 +45,97 @@ func vouch(ctx context.Context, bus *event.Bus, s *store.Store, settings *config
 	})
 }
 
-type voucher struct {
-	store    *store.Store
-	settings *config.Settings
+func (v voucher) answer(ctx context.Context, q wire.AuthRequest) (a wire.AuthAnswer, err error) {
+	if q.AccessKey != "" {
+		if a, err = v.holder(ctx, q); err != nil {
+			return a, err
+		}
+	}
+	stranger, err := v.auth.Stranger(ctx)
+	a.Stranger, err = v.known(ctx, q, stranger, err)
+	return a, err
 }
 
-func (v voucher) answer(ctx context.Context, q wire.AuthRequest) wire.AuthAnswer {
-	key, account, err := v.holder(ctx, q.AccessKey)
+// holder finds an active key and proves that its secret is known here.
+func (v voucher) holder(ctx context.Context, q wire.AuthRequest) (a wire.AuthAnswer, err error) {
+	keys, err := v.store.Find(ctx, resource.All.Type("credential"), process.Match{"publicValue": q.AccessKey, "state": "active"})
 	if err != nil {
-		return wire.AuthAnswer{Status: http.StatusServiceUnavailable, Open: true}
+		return a, err
 	}
-	a := wire.AuthAnswer{Known: true}
+	keys = slices.DeleteFunc(keys, func(k *schema.Row) bool { return !v.auth.Opens(k.Kind()) })
+	if len(keys) == 0 {
+		return a, nil
+	}
+	caller, err := v.auth.Account(ctx, keys[0].Int("accountId"))
+	if a.Holder, err = v.known(ctx, q, caller, err); a.Holder == nil {
+		return a, err
+	}
+	mac := hmac.New(sha256.New, []byte(keys[0].Str("secretValue")))
+	mac.Write([]byte(q.Nonce))
+	a.Proof = hex.EncodeToString(mac.Sum(nil))
+	return a, nil
+}
+
+// known describes a caller to gateways; nil is one that is refused.
+func (v voucher) known(ctx context.Context, q wire.AuthRequest, c auth.Caller, err error) (*wire.Caller, error) {
+	if err == nil {
+		c, err = v.auth.For(ctx, c, q.AccountUUID)
+	}
+	if errors.Is(err, auth.ErrRefused) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	k := &wire.Caller{AccountID: c.AccountID, Kind: c.Kind, Style: c.Subscription, All: c.AllAccounts, Plain: c.PlainIDs}
+	if t := c.View.Type("subscribe"); t != nil {
+		k.Subscribe = t.Collection
+	}
+	if t := c.View.Type("publish"); t != nil {
+		k.Publish = t.Collection
+	}
+	return k, v.agent(ctx, k, q.AgentID)
+}
+
+// agent says whose commands a caller gets: an agent's account those of its own
+// agent, an administrator those of the agent that it names.
+func (v voucher) agent(ctx context.Context, k *wire.Caller, named string) error {
+	wanted := agentID(named)
 	switch {
-	case key != nil:
-		mac := hmac.New(sha256.New, []byte(key.Str("secretValue")))
-		mac.Write([]byte(q.Nonce))
-		a.Proof = hex.EncodeToString(mac.Sum(nil))
-	case v.settings.Bool("api.security.enabled"):
-		return wire.AuthAnswer{Status: http.StatusUnauthorized, Open: true}
-	default:
-		a.Open = true // the open mode: whoever asks is the administrator
-	}
-	a.AgentID, a.Plain, a.Status = v.agent(ctx, account, q.AgentID)
-	return a
-}
-
-// holder finds an active key and its active account; nil where there is none.
-func (v voucher) holder(ctx context.Context, public string) (key, account *schema.Row, err error) {
-	if public == "" {
-		return nil, nil, nil
-	}
-	keys, err := v.store.Find(ctx, resource.All.Type("credential"), process.Match{"publicValue": public, "state": "active"})
-	if err != nil || len(keys) == 0 || !slices.Contains(v.settings.List("account.by.key.credential.types"), keys[0].Kind()) {
-		return nil, nil, err
-	}
-	account, err = v.store.Get(ctx, resource.All.Type("account"), keys[0].Int("accountId"))
-	if err != nil || account.State() != "active" {
-		return nil, nil, nil //nolint:nilerr // an account that is gone opens nothing
-	}
-	return keys[0], account, nil
-}
-
-// agent says for which agent a caller speaks: an agent's account for its own, an
-// administrator for any.
-func (v voucher) agent(ctx context.Context, account *schema.Row, named string) (id int64, plain bool, status int) {
-	var wanted int64
-	if named != "" {
-		stored, ok := schema.ParseID(named)
-		if !ok {
-			stored = named
-		}
-		wanted, _ = strconv.ParseInt(stored, 10, 64)
-	}
-	if account != nil && !v.settings.Bool("account.type."+account.Kind()+".all.accounts") {
-		own, err := v.store.Find(ctx, resource.All.Type("agent"), process.Match{"accountId": account.ID(), "removed": nil})
+	case k.Style == wire.ByAgent:
+		own, err := v.store.Find(ctx, resource.All.Type("agent"), process.Match{"accountId": k.AccountID, "removed": nil})
 		if err != nil {
-			return 0, false, http.StatusServiceUnavailable
+			return err
 		}
-		if len(own) != 1 || wanted != 0 && wanted != own[0].ID() {
-			return 0, false, http.StatusForbidden
+		if wanted == 0 && len(own) > 1 {
+			k.Status, k.Code = http.StatusUnprocessableEntity, "MissingRequired"
+			return nil
 		}
-		return own[0].ID(), true, 0
+		i := slices.IndexFunc(own, func(r *schema.Row) bool { return wanted == 0 || r.ID() == wanted })
+		if i < 0 {
+			k.Status, k.Code = http.StatusForbidden, "Forbidden"
+			return nil
+		}
+		k.AgentID = own[i].ID()
+	case k.Style == wire.Raw && named != "":
+		agent, err := v.store.Get(ctx, resource.All.Type("agent"), wanted)
+		if errors.Is(err, store.ErrNotFound) || err == nil && (agent.Removed() || !k.All) {
+			k.Status, k.Code = http.StatusUnprocessableEntity, "InvalidReference"
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		k.AgentID = agent.ID()
 	}
-	agent, err := v.store.Get(ctx, resource.All.Type("agent"), wanted)
-	if err != nil || agent.Removed() {
-		return 0, false, http.StatusForbidden
+	return nil
+}
+
+// agentID reads the id of an agent, plain or as the API writes it; 0 is none.
+func agentID(text string) int64 {
+	if stored, ok := schema.ParseID(text); ok {
+		text = stored
 	}
-	return agent.ID(), false, 0
+	id, _ := strconv.ParseInt(text, 10, 64)
+	return id
 }

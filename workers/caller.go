@@ -21,7 +21,7 @@ type caller struct {
 	bus    *event.Bus
 	server string
 	log    *slog.Logger
-	stray  func(ctx context.Context, agent int64, reply *wire.Event) error
+	stray  func(ctx context.Context, a wire.Answer) error
 
 	mu    sync.Mutex
 	calls map[string]*call // by id of the event
@@ -29,7 +29,7 @@ type caller struct {
 
 // call is one command whose reply this server is interested in.
 type call struct {
-	agent   int64
+	agent   int64 // 0 for a handler from outside
 	replies chan *wire.Event
 	late    *wire.Event // the final reply, if nobody read it
 }
@@ -57,7 +57,7 @@ func (c *caller) hear(ctx context.Context, payload string) {
 	}
 	c.mu.Lock()
 	waiting := c.calls[a.Reply.PreviousIDs[0]]
-	if waiting != nil && waiting.agent == a.AgentID {
+	if waiting != nil && (waiting.agent == a.AgentID && a.AgentID != 0 || a.Any) {
 		if a.Reply.IsFinal() {
 			waiting.late = a.Reply
 		}
@@ -74,7 +74,7 @@ func (c *caller) hear(ctx context.Context, payload string) {
 		return
 	}
 	go func() {
-		if err := c.stray(ctx, a.AgentID, a.Reply); err != nil && ctx.Err() == nil {
+		if err := c.stray(ctx, a); err != nil && ctx.Err() == nil {
 			c.log.WarnContext(ctx, "reply could not be stored", "agent", a.AgentID, "err", err)
 		}
 	}()
@@ -94,11 +94,16 @@ func (c *caller) Forget(id string) *wire.Event {
 }
 
 func (c *caller) Send(ctx context.Context, agent *schema.Row, e *wire.Event, wait time.Duration, progress func(*wire.Event)) (*wire.Event, error) {
-	q := &call{agent: agent.ID(), replies: make(chan *wire.Event, 16)}
+	q := &call{replies: make(chan *wire.Event, 16)}
+	publish := c.ask
+	if agent != nil {
+		q.agent = agent.ID()
+		publish = func(ctx context.Context, e *wire.Event) error { return c.publish(ctx, agent, e) }
+	}
 	c.mu.Lock()
 	c.calls[e.ID] = q
 	c.mu.Unlock()
-	if err := c.publish(ctx, agent, e); err != nil {
+	if err := publish(ctx, e); err != nil {
 		return nil, err
 	}
 	timer := time.NewTimer(wait)
@@ -121,6 +126,29 @@ func (c *caller) Send(ctx context.Context, agent *schema.Row, e *wire.Event, wai
 	}
 }
 
+// ask gives a request to whoever listens for its name. Current curl cuts the name
+// that a script subscribes to at the semicolon, so that it is told under the bare
+// name as well.
+func (c *caller) ask(ctx context.Context, e *wire.Event) error {
+	text, err := wire.Encode(e)
+	if err != nil {
+		return err
+	}
+	bare, _, _ := strings.Cut(e.Name, ";")
+	heard := int64(0)
+	for _, name := range []string{e.Name, bare} {
+		n, err := c.bus.Publish(ctx, wire.EventChannel(name), string(text))
+		if err != nil {
+			return engine.ErrOffline
+		}
+		heard += n
+	}
+	if heard == 0 {
+		return engine.ErrOffline
+	}
+	return nil
+}
+
 // publish gives the command to the gateway that holds the agent. Agents that the
 // server plays itself are offered to all gateways while none does.
 func (c *caller) publish(ctx context.Context, agent *schema.Row, e *wire.Event) error {
@@ -128,7 +156,7 @@ func (c *caller) publish(ctx context.Context, agent *schema.Row, e *wire.Event) 
 		return engine.ErrOffline
 	}
 	parcel := wire.Parcel{AgentID: agent.ID(), UUID: agent.UUID(), URI: agent.Str("uri"), Server: c.server, Event: e}
-	text, err := json.Marshal(parcel)
+	text, err := wire.Encode(parcel)
 	if err != nil {
 		return err
 	}
@@ -140,7 +168,7 @@ func (c *caller) publish(ctx context.Context, agent *schema.Row, e *wire.Event) 
 		if parcel.Data, err = wire.Encode(agent.Data()); err != nil {
 			return fmt.Errorf("cannot write the data of agent %d: %w", agent.ID(), err)
 		}
-		if text, err = json.Marshal(parcel); err != nil {
+		if text, err = wire.Encode(parcel); err != nil {
 			return err
 		}
 		n, err = c.bus.Publish(ctx, wire.ConnectChannel, string(text))

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cattleio/cattle/shared/event"
@@ -61,6 +62,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.caller.listen(ctx)
 	up := w.Bus.Subscribe(ctx, wire.UpChannel, func(p string) { w.agentUp(ctx, p) })
 	defer up()
+	external := w.Bus.Subscribe(ctx, wire.ExternalChannel, func(string) { w.engine.ForgetExternal() })
+	defer external()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return w.publish(ctx) })
 	g.Go(func() error { return w.Queue.Serve(ctx, w.Slots, w.engine.Execute) })
@@ -109,14 +112,17 @@ func (w *Worker) publish(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case c := <-w.news:
-			name := wire.StateChannel
+			name := wire.StateChange
 			if c.Progress {
-				name = "resource.progress"
+				name = wire.ProgressChange
 			}
 			data, _ := wire.Encode(stateChange{c.Previous, c.State, c.Account})
-			text, err := wire.Encode(&wire.Event{Name: name, ResourceType: wire.Text(c.Type), ResourceID: id(c.ID), Data: data, TimeMillis: time.Now().UnixMilli()})
+			text, err := wire.Encode(&wire.Event{ID: uuid.NewString(), Name: name, ResourceType: wire.Text(c.Type), ResourceID: id(c.ID), Data: data, TimeMillis: time.Now().UnixMilli()})
 			if err == nil {
-				_, _ = w.Bus.Publish(ctx, name, string(text))
+				_, _ = w.Bus.Publish(ctx, wire.EventChannel(name), string(text))
+			}
+			if engine.IsExternal(c.Type) {
+				_, _ = w.Bus.Publish(ctx, wire.ExternalChannel, "{}")
 			}
 		}
 	}

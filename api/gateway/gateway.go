@@ -1,38 +1,34 @@
-// Package gateway holds the connections of agents. It carries commands down and
-// replies up and decides nothing: no SQL, no states, no retries. Who an agent is
-// comes from its credential, which a server with a database vouches for over the
-// bus; what it may hear is what is published on its own channel; what it answers
-// is marked with its own id, whatever it says.
+// Package gateway holds the connections of agents and of all who listen to events.
+// It carries commands down and replies up and decides nothing: no SQL, no states,
+// no retries. Who somebody is comes from a credential, which a server with a
+// database vouches for over the bus; what an agent may hear is what is published
+// on its own channel; what it answers is marked with its own id, whatever it says.
 //
-//	worker ──▶ cattle.agent.ID (bus) ──▶ gateway ══ socket ══ agent
+//	worker ──▶ cattle.agent.ID (bus) ──▶ gateway ══ socket or lines ══ agent
 //	worker ◀── cattle.server.NAME (bus) ◀── gateway
+//	anybody ──▶ event:NAME (bus) ──▶ gateway ══ socket or lines ══ who subscribed
 //
 // The newest connection of an agent wins: a gateway that takes one tells the
 // others to let go.
 package gateway
 
 import (
-	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/lxzan/gws"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/cattleio/cattle/shared/event"
+	"github.com/cattleio/cattle/shared/fault"
 	"github.com/cattleio/cattle/shared/lock"
 	"github.com/cattleio/cattle/shared/wire"
 )
@@ -41,6 +37,8 @@ import (
 // tight for anybody else.
 const (
 	maxFrame      = 4 << 20
+	maxQueue      = 8 << 20 // bytes that wait for a slow client
+	maxForm       = 64 << 10
 	maxHeader     = 8 << 10
 	handshake     = 5 * time.Second
 	heartbeat     = 15 * time.Second
@@ -57,8 +55,17 @@ type Config struct {
 	Locks  *lock.Locks
 	Server string
 	Log    *slog.Logger
+	// Settings may be nil for the standard ones.
+	Settings Settings
 	// Sim plays an agent whose address is sim://, nil if this gateway plays none.
 	Sim func(wire.Parcel) Player
+}
+
+// Settings is what a gateway reads of the configuration.
+type Settings interface {
+	Get(name string) string
+	Int(name string) int64
+	Bool(name string) bool
 }
 
 // Player answers commands in the place of an agent. A nil answer is none.
@@ -69,23 +76,24 @@ type Player interface {
 // Gateway holds connections.
 type Gateway struct {
 	Config
-	flight singleflight.Group
+	flight  singleflight.Group
+	changes *changes
 
 	mu       sync.Mutex
 	sessions map[int64]*session
+	streams  map[*stream]bool
 	playing  map[int64]*played
-	asked    map[string]chan wire.AuthAnswer
+	asked    map[string]chan string // what is heard, by id of the question
 	known    map[string]vouched
-}
-
-type vouched struct {
-	answer wire.AuthAnswer
-	until  time.Time
+	teller   string // the API server that answered last
 }
 
 // New returns a gateway.
 func New(c Config) *Gateway {
-	return &Gateway{Config: c, sessions: map[int64]*session{}, playing: map[int64]*played{}, asked: map[string]chan wire.AuthAnswer{}, known: map[string]vouched{}}
+	g := &Gateway{Config: c, sessions: map[int64]*session{}, streams: map[*stream]bool{}, playing: map[int64]*played{},
+		asked: map[string]chan string{}, known: map[string]vouched{}}
+	g.changes = newChanges(g)
+	return g
 }
 
 // Sessions counts the agents connected here.
@@ -97,8 +105,9 @@ func (g *Gateway) Sessions() int {
 
 // Run listens for connections until ctx ends, then closes them all.
 func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
-	answers := g.Bus.Subscribe(ctx, wire.ServerChannel("gateway."+g.Server), g.vouch)
+	answers := g.Bus.Subscribe(ctx, g.address(), g.hear)
 	defer answers()
+	go g.changes.run(ctx)
 	if g.Sim != nil {
 		offers := g.Bus.Subscribe(ctx, wire.ConnectChannel, func(p string) { g.offered(ctx, p) })
 		defer offers()
@@ -123,189 +132,58 @@ func (g *Gateway) closeAll() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, s := range g.sessions {
-		s.close(1012, "restart")
+		s.out.close(1012, "restart")
+	}
+	for s := range g.streams {
+		s.out.close(1012, "restart")
 	}
 }
 
-// ServeHTTP answers what agents ask of a gateway.
+// ServeHTTP answers what agents and listeners ask of a gateway.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close") // the next request may be for another part
-	path := strings.ToLower(strings.TrimRight(r.URL.Path, "/"))
-	switch {
-	case path == "/ping":
-		_, _ = w.Write([]byte("pong"))
-	case path == "/v1/subscribe" && r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
-		g.upgrade(w, r)
-	case path == "/v1/publish" && r.Method == http.MethodPost:
-		g.post(w, r)
+	w.Header().Set("X-API-Schemas", g.base(r)+"/v1/schemas")
+	var err error
+	switch "/" + strings.Join(strings.FieldsFunc(strings.ToLower(r.URL.Path), func(c rune) bool { return c == '/' }), "/") {
+	case "/ping":
+		_, err = w.Write([]byte("pong"))
+	case "/v1/subscribe":
+		err = g.subscribe(w, r)
+	case "/v1/publish":
+		err = g.publish(w, r)
 	default:
-		refuse(w, http.StatusNotFound, "Not Found")
+		err = fault.NotFound()
 	}
+	if err != nil {
+		refuse(w, err)
+	}
+}
+
+// base is the scheme and host of the URLs that the caller is shown.
+func (g *Gateway) base(r *http.Request) string {
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
+	return scheme + strings.ToLower(r.Host)
 }
 
 // refuse answers in the shape that clients of the API know.
-func refuse(w http.ResponseWriter, status int, code string) {
+func refuse(w http.ResponseWriter, err error) {
+	f := &fault.Fault{Status: http.StatusServiceUnavailable, Code: "Service Unavailable"}
+	_ = errors.As(err, &f)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	if status == http.StatusUnauthorized {
+	body := map[string]any{"id": uuid.NewString(), "type": "error", "links": map[string]any{}, "actions": map[string]any{},
+		"status": f.Status, "code": f.Code, "message": f.Code, "detail": nil}
+	switch f.Status {
+	case http.StatusUnauthorized:
+		time.Sleep(refusalDelay) // guessing is slow, whatever was wrong
 		w.Header().Set("WWW-Authenticate", `Basic realm="Enter API access key and secret key as username and password"`)
+	case http.StatusUnprocessableEntity:
+		body["message"], body["fieldName"] = nil, f.Field
 	}
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"id": uuid.NewString(), "type": "error", "links": map[string]any{}, "actions": map[string]any{},
-		"status": status, "code": code, "message": code, "detail": nil})
-}
-
-// who authenticates a request and finds the agent it speaks for.
-func (g *Gateway) who(w http.ResponseWriter, r *http.Request, agent string) (wire.AuthAnswer, bool) {
-	user, secret, _ := r.BasicAuth()
-	answer, err := g.ask(r.Context(), user, secret, agent)
-	switch {
-	case err != nil:
-		refuse(w, http.StatusServiceUnavailable, "Service Unavailable")
-	case answer.Status == 0 && answer.AgentID != 0:
-		return answer, true
-	case answer.Status == 0:
-		refuse(w, http.StatusForbidden, "Forbidden")
-	default:
-		if answer.Status == http.StatusUnauthorized {
-			time.Sleep(refusalDelay) // guessing is slow, whatever was wrong
-		}
-		refuse(w, answer.Status, http.StatusText(answer.Status))
-	}
-	return answer, false
-}
-
-// ask finds out who a key belongs to, and remembers it for a moment.
-func (g *Gateway) ask(ctx context.Context, user, secret, agent string) (wire.AuthAnswer, error) {
-	digest := sha256.Sum256([]byte(user + "\x00" + secret + "\x00" + agent))
-	key := hex.EncodeToString(digest[:])
-	g.mu.Lock()
-	if k, ok := g.known[key]; ok && time.Now().Before(k.until) {
-		g.mu.Unlock()
-		return k.answer, nil
-	}
-	g.mu.Unlock()
-	v, err, _ := g.flight.Do(key, func() (any, error) { return g.askBus(ctx, user, secret, agent) })
-	if err != nil {
-		return wire.AuthAnswer{}, err
-	}
-	answer := v.(wire.AuthAnswer)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.known) > 100_000 {
-		clear(g.known)
-	}
-	life := authLife
-	if answer.Status != 0 {
-		life = time.Second
-	}
-	g.known[key] = vouched{answer, time.Now().Add(life)}
-	return answer, nil
-}
-
-var errNobody = errors.New("no server with a database answered")
-
-func (g *Gateway) askBus(ctx context.Context, user, secret, agent string) (wire.AuthAnswer, error) {
-	q := wire.AuthRequest{ID: uuid.NewString(), Nonce: uuid.NewString(), AccessKey: user, AgentID: agent, ReplyTo: wire.ServerChannel("gateway." + g.Server)}
-	heard := make(chan wire.AuthAnswer, 4)
-	g.mu.Lock()
-	g.asked[q.ID] = heard
-	g.mu.Unlock()
-	defer func() {
-		g.mu.Lock()
-		delete(g.asked, q.ID)
-		g.mu.Unlock()
-	}()
-	text, err := json.Marshal(q)
-	if err != nil {
-		return wire.AuthAnswer{}, err
-	}
-	if _, err := g.Bus.Publish(ctx, wire.AuthChannel, string(text)); err != nil {
-		return wire.AuthAnswer{}, err
-	}
-	select {
-	case <-ctx.Done():
-		return wire.AuthAnswer{}, ctx.Err()
-	case <-time.After(authWait):
-		return wire.AuthAnswer{}, errNobody
-	case a := <-heard:
-		if !a.Open && !proven(a, q, secret) {
-			a = wire.AuthAnswer{Status: http.StatusUnauthorized}
-		}
-		return a, nil
-	}
-}
-
-func proven(a wire.AuthAnswer, q wire.AuthRequest, secret string) bool {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(q.Nonce))
-	proof, err := hex.DecodeString(a.Proof)
-	return err == nil && a.Known && hmac.Equal(proof, mac.Sum(nil))
-}
-
-// vouch takes the word of a server with a database.
-func (g *Gateway) vouch(payload string) {
-	var a wire.AuthAnswer
-	if json.Unmarshal([]byte(payload), &a) != nil {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if c := g.asked[a.ID]; c != nil {
-		select {
-		case c <- a:
-		default:
-		}
-	}
-}
-
-// parameters reads a query without the rule of net/url that drops a pair with a
-// bare semicolon: event names have one.
-func parameters(raw string) url.Values {
-	v := url.Values{}
-	for _, pair := range strings.Split(raw, "&") {
-		name, value, _ := strings.Cut(pair, "=")
-		n, err1 := url.QueryUnescape(name)
-		x, err2 := url.QueryUnescape(value)
-		if err1 == nil && err2 == nil && n != "" {
-			v.Add(n, x)
-		}
-	}
-	return v
-}
-
-// upgrade makes a connection of an agent.
-func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request) {
-	w.Header().Del("Connection")
-	q := parameters(r.URL.RawQuery)
-	who, ok := g.who(w, r, q.Get("agentId"))
-	if !ok {
-		return
-	}
-	s := &session{g: g, agent: who.AgentID, plain: who.Plain, names: names(q["eventNames"]), epoch: time.Now().UnixMilli(),
-		modern: strings.Contains(r.Header.Get("Sec-WebSocket-Protocol"), wire.Subprotocol)}
-	options := &gws.ServerOption{ReadMaxPayloadSize: maxFrame, WriteMaxPayloadSize: maxFrame, ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10, HandshakeTimeout: handshake}
-	if s.modern {
-		options.SubProtocols = []string{wire.Subprotocol}
-	}
-	conn, err := gws.NewUpgrader(s, options).Upgrade(w, r)
-	if err != nil {
-		g.Log.Debug("upgrade failed", "agent", who.AgentID, "err", err)
-		return
-	}
-	s.conn = conn
-	go func() { // a stack of its own: the server's goroutine and its buffers go
-		g.take(s)
-		conn.ReadLoop()
-	}()
-}
-
-func names(list []string) map[string]bool {
-	m := map[string]bool{}
-	for _, n := range list {
-		n, _, _ = strings.Cut(n, ";")
-		m[n] = true
-	}
-	return m
+	w.WriteHeader(f.Status)
+	_ = json.NewEncoder(w).Encode(body)
 }
 
 // take makes s the connection of its agent and tells everybody.
@@ -317,20 +195,17 @@ func (g *Gateway) take(s *session) {
 	g.sessions[s.agent] = s
 	g.mu.Unlock()
 	if old != nil {
-		old.close(closeReplaced, "replaced")
+		old.out.close(closeReplaced, "replaced")
 	}
 	channel := wire.AgentChannel(strconv.FormatInt(s.agent, 10))
 	if text, err := json.Marshal(wire.Parcel{AgentID: s.agent, Evict: s.epoch, By: g.Server}); err == nil {
 		_, _ = g.Bus.Publish(ctx, channel, string(text))
 	}
-	s.subscribed(g.Bus.Subscribe(ctx, channel, s.deliver))
-	if !s.modern {
-		s.send(&wire.Event{ID: uuid.NewString(), Name: wire.Ping, Data: json.RawMessage(`{"options":{},"resources":[]}`), TimeMillis: time.Now().UnixMilli()})
-	}
+	s.atEnd(g.Bus.Subscribe(ctx, channel, s.deliver))
+	s.begin()
 	if text, err := json.Marshal(wire.AgentUp{AgentID: s.agent}); err == nil {
 		_, _ = g.Bus.Publish(ctx, wire.UpChannel, string(text))
 	}
-	s.beat()
 	g.Log.Info("agent connected", "agent", s.agent, "modern", s.modern)
 }
 
@@ -344,57 +219,29 @@ func (g *Gateway) leave(s *session) {
 	g.Log.Info("agent disconnected", "agent", s.agent)
 }
 
-// up sends a reply to the server that asked. If that one is gone, any other may
-// store it.
-func (g *Gateway) up(ctx context.Context, agent int64, server string, reply *wire.Event) error {
-	if reply.ID == "" {
-		reply.ID = uuid.NewString()
+// up sends a reply to the server that asked, and tells whether it is there. If it
+// is gone, any other may store the reply.
+func (g *Gateway) up(ctx context.Context, server string, a wire.Answer) (there bool, err error) {
+	if a.Reply.ID == "" {
+		a.Reply.ID = uuid.NewString()
 	}
-	text, err := json.Marshal(wire.Answer{AgentID: agent, Reply: reply})
+	text, err := wire.Encode(a)
 	if err != nil {
-		return err
+		return false, err
 	}
 	n, err := g.Bus.Publish(ctx, wire.ServerChannel(server), string(text))
 	if err == nil && n == 0 {
 		_, err = g.Bus.Publish(ctx, wire.StrayChannel, string(text))
 	}
-	return err
+	return n > 0, err
 }
 
 // asker reads the server out of the address of a reply: reply.SERVER.REQUEST.
-func asker(name string) (string, bool) {
+func asker(name string) (server, request string, ok bool) {
 	rest, ok := strings.CutPrefix(name, "reply.")
 	i := strings.LastIndexByte(rest, '.')
 	if !ok || i < 0 {
-		return "", false
+		return "", "", false
 	}
-	return rest[:i], true
-}
-
-// post takes a reply over HTTP, as classic agents send it.
-func (g *Gateway) post(w http.ResponseWriter, r *http.Request) {
-	who, ok := g.who(w, r, "")
-	if !ok {
-		return
-	}
-	var body bytes.Buffer
-	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxFrame)); err != nil {
-		refuse(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")
-		return
-	}
-	reply := &wire.Event{}
-	if err := json.Unmarshal(body.Bytes(), reply); err != nil {
-		refuse(w, http.StatusBadRequest, "InvalidBodyContent")
-		return
-	}
-	server, ok := asker(reply.Name)
-	if !ok {
-		refuse(w, http.StatusForbidden, "Forbidden")
-		return
-	}
-	if err := g.up(r.Context(), who.AgentID, server, reply); err != nil {
-		refuse(w, http.StatusServiceUnavailable, "Service Unavailable")
-		return
-	}
-	w.WriteHeader(http.StatusCreated)
+	return rest[:i], rest[i+1:], true
 }

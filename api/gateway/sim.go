@@ -103,12 +103,16 @@ func (s *played) play(ctx context.Context, p wire.Parcel) {
 	if p.Event.Name == wire.AgentClose {
 		s.stop()
 		if reply, err := p.Event.Reply(nil); err == nil {
-			_ = s.g.up(ctx, s.agent, p.Server, reply)
+			s.up(ctx, p.Server, reply)
 		}
 		return
 	}
-	reply := s.player.Handle(ctx, p.Event, func(progress *wire.Event) { _ = s.g.up(ctx, s.agent, p.Server, progress) })
+	reply := s.player.Handle(ctx, p.Event, func(progress *wire.Event) { s.up(ctx, p.Server, progress) })
 	if reply != nil {
-		_ = s.g.up(ctx, s.agent, p.Server, reply)
+		s.up(ctx, p.Server, reply)
 	}
+}
+
+func (s *played) up(ctx context.Context, server string, reply *wire.Event) {
+	_, _ = s.g.up(ctx, server, wire.Answer{AgentID: s.agent, Reply: reply})
 }

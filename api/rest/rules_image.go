@@ -114,26 +114,35 @@ func (w *write) makeImage(kind string, values map[string]any) (*schema.Row, erro
 	return image, w.launch(newRow(resource.All.Type("imageStoragePoolMap"), w.now, values), "create", values)
 }
 
-var dockerPart = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
+var (
+	dockerHost   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+)?$`) // a registry, or a namespace
+	dockerPart   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
+	dockerDigest = regexp.MustCompile(`^[a-z0-9]+:[0-9a-f]{32,}$`)
+)
 
-// parseDocker reads [NAMESPACE/]NAME[:TAG]. What the image's id is only an agent
-// can tell.
+// parseDocker reads [REGISTRY/][NAMESPACE/]NAME[:TAG][@DIGEST] as Docker does: the
+// tag follows the last slash. What the image's id is only an agent can tell.
 func parseDocker(text string) (map[string]any, bool) {
-	qualified, tag, tagged := strings.Cut(text, ":")
-	if !tagged {
-		tag = "latest"
+	named, digest, pinned := strings.Cut(text, "@")
+	qualified, tag := named, "latest"
+	if i := strings.LastIndexByte(named, ':'); i > strings.LastIndexByte(named, '/') {
+		qualified, tag = named[:i], named[i+1:]
 	}
 	var namespace any
 	repository := qualified
 	if space, rest, ok := strings.Cut(qualified, "/"); ok {
 		namespace, repository = space, rest
-		if !dockerPart.MatchString(space) {
+		if !dockerHost.MatchString(space) {
 			return nil, false
 		}
 	}
-	if !dockerPart.MatchString(repository) || !dockerPart.MatchString(tag) || strings.Contains(tag, "/") {
+	if !dockerPart.MatchString(repository) || !dockerPart.MatchString(tag) || pinned && !dockerDigest.MatchString(digest) {
 		return nil, false
 	}
+	full := qualified + ":" + tag
+	if pinned {
+		full = qualified + "@" + digest
+	}
 	return map[string]any{"id": nil, "repository": repository, "namespace": namespace, "tag": tag,
-		"qualifiedName": qualified, "fullName": qualified + ":" + tag}, true
+		"qualifiedName": qualified, "fullName": full}, true
 }

@@ -23,9 +23,15 @@ type Bus struct {
 
 	mu       sync.Mutex
 	next     int
-	handlers map[string]map[int]func(payload string)
-	waiting  map[string][]chan struct{} // for the server's word that a subscription is in force
-	live     map[string]bool
+	handlers map[topic]map[int]func(channel, payload string)
+	waiting  map[topic][]chan struct{} // for the server's word that a subscription is in force
+	live     map[topic]bool
+}
+
+// topic is a channel, or a pattern of channels.
+type topic struct {
+	name    string
+	pattern bool
 }
 
 // New returns a bus over client; the caller closes the client.
@@ -35,7 +41,7 @@ func New(client redis.UniversalClient, log *slog.Logger) *Bus {
 		prefix = fmt.Sprintf("cattle:%d:", c.Options().DB)
 	}
 	return &Bus{client: client, prefix: prefix, sub: client.Subscribe(context.Background()), log: log,
-		handlers: map[string]map[int]func(string){}, waiting: map[string][]chan struct{}{}, live: map[string]bool{}}
+		handlers: map[topic]map[int]func(string, string){}, waiting: map[topic][]chan struct{}{}, live: map[topic]bool{}}
 }
 
 // Run delivers messages until ctx ends. Redis may come and go meanwhile: what is
@@ -65,35 +71,40 @@ func (b *Bus) Run(ctx context.Context) error {
 		pause = 0
 		switch m := m.(type) {
 		case *redis.Message:
-			b.dispatch(strings.TrimPrefix(m.Channel, b.prefix), m.Payload)
+			t := topic{m.Channel, false}
+			if m.Pattern != "" {
+				t = topic{m.Pattern, true}
+			}
+			t.name = strings.TrimPrefix(t.name, b.prefix)
+			b.dispatch(t, strings.TrimPrefix(m.Channel, b.prefix), m.Payload)
 		case *redis.Subscription:
-			if m.Kind == "subscribe" {
-				b.confirm(strings.TrimPrefix(m.Channel, b.prefix))
+			if m.Kind == "subscribe" || m.Kind == "psubscribe" {
+				b.confirm(topic{strings.TrimPrefix(m.Channel, b.prefix), m.Kind == "psubscribe"})
 			}
 		}
 	}
 }
 
-func (b *Bus) dispatch(channel, payload string) {
+func (b *Bus) dispatch(t topic, channel, payload string) {
 	b.mu.Lock()
-	var fs []func(string)
-	for _, f := range b.handlers[channel] {
+	var fs []func(string, string)
+	for _, f := range b.handlers[t] {
 		fs = append(fs, f)
 	}
 	b.mu.Unlock()
 	for _, f := range fs {
-		f(payload)
+		f(channel, payload)
 	}
 }
 
-func (b *Bus) confirm(channel string) {
+func (b *Bus) confirm(t topic) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.live[channel] = true
-	for _, c := range b.waiting[channel] {
+	b.live[t] = true
+	for _, c := range b.waiting[t] {
 		close(c)
 	}
-	delete(b.waiting, channel)
+	delete(b.waiting, t)
 }
 
 // Publish sends a message and tells how many received it.
@@ -105,23 +116,39 @@ func (b *Bus) Publish(ctx context.Context, channel, payload string) (receivers i
 // called. f must not block: it runs where messages are read. Subscribe returns
 // once the subscription is in force, or ctx ends; it comes into force later then.
 func (b *Bus) Subscribe(ctx context.Context, channel string, f func(payload string)) (cancel func()) {
+	return b.subscribe(ctx, topic{channel, false}, func(_, payload string) { f(payload) })
+}
+
+// Match is Subscribe for all channels of a pattern, in which * stands for any text.
+func (b *Bus) Match(ctx context.Context, pattern string, f func(channel, payload string)) (cancel func()) {
+	return b.subscribe(ctx, topic{literal.Replace(pattern), true}, f)
+}
+
+// literal leaves only the star of what Redis makes of a pattern.
+var literal = strings.NewReplacer(`\`, `\\`, "?", `\?`, "[", `\[`, "]", `\]`)
+
+func (b *Bus) subscribe(ctx context.Context, t topic, f func(channel, payload string)) (cancel func()) {
 	b.mu.Lock()
 	b.next++
 	id := b.next
-	first := len(b.handlers[channel]) == 0
+	first := len(b.handlers[t]) == 0
 	if first {
-		b.handlers[channel] = map[int]func(string){}
+		b.handlers[t] = map[int]func(string, string){}
 	}
-	b.handlers[channel][id] = f
+	b.handlers[t][id] = f
 	var done chan struct{}
-	if !b.live[channel] {
+	if !b.live[t] {
 		done = make(chan struct{})
-		b.waiting[channel] = append(b.waiting[channel], done)
+		b.waiting[t] = append(b.waiting[t], done)
 	}
 	b.mu.Unlock()
 	if first {
-		if err := b.sub.Subscribe(ctx, b.prefix+channel); err != nil {
-			b.log.WarnContext(ctx, "subscription will be made later", "channel", channel, "err", err)
+		begin := b.sub.Subscribe
+		if t.pattern {
+			begin = b.sub.PSubscribe
+		}
+		if err := begin(ctx, b.prefix+t.name); err != nil {
+			b.log.WarnContext(ctx, "subscription will be made later", "channel", t.name, "err", err)
 		}
 	}
 	if done != nil {
@@ -131,16 +158,21 @@ func (b *Bus) Subscribe(ctx context.Context, channel string, f func(payload stri
 		case <-time.After(2 * time.Second):
 		}
 	}
-	return func() { b.cancel(channel, id) }
+	return func() { b.cancel(t, id) }
 }
 
-func (b *Bus) cancel(channel string, id int) {
+func (b *Bus) cancel(t topic, id int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.handlers[channel], id)
-	if len(b.handlers[channel]) == 0 {
-		delete(b.handlers, channel)
-		delete(b.live, channel)
-		_ = b.sub.Unsubscribe(context.Background(), b.prefix+channel)
+	delete(b.handlers[t], id)
+	if len(b.handlers[t]) > 0 || b.handlers[t] == nil {
+		return
 	}
+	delete(b.handlers, t)
+	delete(b.live, t)
+	end := b.sub.Unsubscribe
+	if t.pattern {
+		end = b.sub.PUnsubscribe
+	}
+	_ = end(context.Background(), b.prefix+t.name)
 }

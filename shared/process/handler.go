@@ -92,9 +92,10 @@ type Run interface {
 // Match names columns and the values they must have; nil stands for null.
 type Match map[string]any
 
-// Call is a command to an agent.
+// Call is a command to an agent, or without one a request to whoever listens for
+// events of its name.
 type Call struct {
-	AgentID  int64
+	AgentID  int64 // 0 for a handler from outside
 	Name     string
 	Resource *schema.Row // named in the event
 	Fence    *schema.Row // whose claim orders the commands; nil means Resource

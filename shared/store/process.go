@@ -253,12 +253,12 @@ type Pause struct {
 }
 
 // Pause writes the end of an attempt after which the process goes on later. A
-// wake that came meanwhile makes it due now. It answers with the bell to ring, if
-// one is due already.
-func (t *Tx) Pause(ctx context.Context, p *Process, w Pause) (*Bell, error) {
+// wake that came meanwhile makes it due now. It answers with the bell to ring, and
+// whether that is due already.
+func (t *Tx) Pause(ctx context.Context, p *Process, w Pause) (bell Bell, due bool, err error) {
 	data, err := json.Marshal(p.Data)
 	if err != nil {
-		return nil, err
+		return bell, false, err
 	}
 	back, busy := 0, 0
 	if w.GiveBack {
@@ -274,15 +274,12 @@ func (t *Tx) Pause(ctx context.Context, p *Process, w Pause) (*Bell, error) {
 		nullText(string(w.Reason)), w.Holding, nullable(w.WaitAgent), int64(back), int64(busy), string(data), nullText(clip(w.Error, 1024)),
 		p.WakeSeq, w.DelayMillis, p.ID, p.RunEpoch)
 	if err != nil {
-		return nil, err
+		return bell, false, err
 	}
 	if len(bells) == 0 {
-		return nil, ErrFenced
+		return bell, false, ErrFenced
 	}
-	if bells[0].WakeSeq != p.WakeSeq || w.DelayMillis <= 0 {
-		return &bells[0], nil
-	}
-	return nil, nil
+	return bells[0], bells[0].WakeSeq != p.WakeSeq || w.DelayMillis <= 0, nil
 }
 
 func nullText(s string) any {

@@ -11,7 +11,7 @@ type Request struct {
 	ID        string // id of the event; it stays the same over all sends
 	ProcessID int64
 	StepKey   string // names the call inside the process: it asks once for each
-	AgentID   int64
+	AgentID   int64  // 0 for a handler from outside
 	Name      string
 	ReplyTo   string
 	Sends     int64
@@ -61,22 +61,29 @@ func (t *Tx) DropRequest(ctx context.Context, id string) error {
 	return err
 }
 
+// DropReplies forgets what handlers from outside have answered: a new attempt asks
+// them anew.
+func (t *Tx) DropReplies(ctx context.Context, processID int64) error {
+	_, err := t.exec(ctx, `delete from agent_request where process_id = ? and agent_id = 0 and status = 'replied'`, processID)
+	return err
+}
+
 // DropRequests forgets all requests of a process that has ended.
 func (t *Tx) DropRequests(ctx context.Context, processID int64) error {
 	_, err := t.exec(ctx, `delete from agent_request where process_id = ?`, processID)
 	return err
 }
 
-// StoreReply keeps the reply to a request that was sent to this agent and wakes
-// the process that waits for it. A reply that nobody waits for, or that comes
-// again, changes nothing.
-func (s *Store) StoreReply(ctx context.Context, id string, agent int64, reply []byte) ([]Bell, error) {
+// StoreReply keeps the reply to a request that was sent to this agent, or for an
+// administrator to any, and wakes the process that waits for it. A reply that
+// nobody waits for, or that comes again, changes nothing.
+func (s *Store) StoreReply(ctx context.Context, id string, agent int64, administrator bool, reply []byte) ([]Bell, error) {
 	var bells []Bell
 	err := s.Write(ctx, "reply", func(t *Tx) error {
 		bells = nil
 		var pid int64
-		err := t.one(ctx, `update agent_request set status = 'replied', reply = ? where id = ? and agent_id = ? and status = 'pending'
-			returning process_id`, []any{string(reply), id, agent}, &pid)
+		err := t.one(ctx, `update agent_request set status = 'replied', reply = ? where id = ? and (agent_id = ? and agent_id <> 0 or ?) and status = 'pending'
+			returning process_id`, []any{string(reply), id, agent, administrator}, &pid)
 		if errors.Is(err, ErrNotFound) {
 			return nil
 		}
@@ -91,11 +98,11 @@ func (s *Store) StoreReply(ctx context.Context, id string, agent int64, reply []
 }
 
 // Extend pushes the moment at which a waiting process is run again, because its
-// agent reports progress.
-func (s *Store) Extend(ctx context.Context, id string, agent, millis int64) error {
+// agent reports progress. A handler from outside cannot do that.
+func (s *Store) Extend(ctx context.Context, id string, agent int64, administrator bool, millis int64) error {
 	return s.Write(ctx, "progress", func(t *Tx) error {
 		_, err := t.exec(ctx, `update process_instance set due_at = `+s.now()+` + ? where end_time is null and lease_until is null
-			and id = (select process_id from agent_request where id = ? and agent_id = ? and status = 'pending')`, millis, id, agent)
+			and id = (select process_id from agent_request where id = ? and agent_id <> 0 and (agent_id = ? or ?) and status = 'pending')`, millis, id, agent, administrator)
 		return err
 	})
 }

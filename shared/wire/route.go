@@ -6,12 +6,25 @@ import "encoding/json"
 // that holds its connection, and by nobody while there is none: a publisher that
 // counts no receiver knows that the agent is away.
 const (
-	ConnectChannel = "cattle.agent.connect" // Parcels for agents that a server plays itself
-	UpChannel      = "cattle.agent.up"      // AgentUp
-	AuthChannel    = "cattle.agent.auth"    // AuthRequest
-	StrayChannel   = "cattle.reply"         // Replies whose server is gone
-	StateChannel   = "state.change"
+	ConnectChannel  = "cattle.agent.connect" // Parcels for agents that a server plays itself
+	UpChannel       = "cattle.agent.up"      // AgentUp
+	AuthChannel     = "cattle.agent.auth"    // AuthRequest
+	ViewChannel     = "cattle.view"          // ViewRequest
+	StrayChannel    = "cattle.reply"         // Replies whose server is gone
+	ExternalChannel = "cattle.external"      // which handlers from outside are in effect has changed
 )
+
+// Events that anybody may subscribe to.
+const (
+	StateChange    = "state.change"
+	APIChange      = "api.change"
+	ProgressChange = "resource.progress"
+	ResourceChange = "resource.change"
+)
+
+// EventChannel is where an event of a name is published for whoever subscribes to
+// that name. No name leads to a channel of the servers' own.
+func EventChannel(name string) string { return "event:" + name }
 
 // AgentChannel is where commands for an agent are published.
 func AgentChannel(id string) string { return "cattle.agent." + id }
@@ -33,7 +46,8 @@ type Parcel struct {
 
 // Answer travels back.
 type Answer struct {
-	AgentID int64  `json:"agent"` // as the connection says, never the message
+	AgentID int64  `json:"agent"`         // as the connection says, never the message
+	Any     bool   `json:"any,omitempty"` // an administrator's: it may answer whatever was asked
 	Reply   *Event `json:"reply"`
 }
 
@@ -45,20 +59,61 @@ type AgentUp struct {
 // AuthRequest asks a server with a database who holds a key. The secret does not
 // travel: the answer proves knowledge of it by an HMAC over the nonce.
 type AuthRequest struct {
-	ID        string `json:"id"`
-	ReplyTo   string `json:"replyTo"`
-	Nonce     string `json:"nonce"`
-	AccessKey string `json:"accessKey"`
-	AgentID   string `json:"agentId"` // as sent by the caller, may be empty
+	ID          string `json:"id"`
+	ReplyTo     string `json:"replyTo"`
+	Nonce       string `json:"nonce"`
+	AccessKey   string `json:"accessKey"`
+	AccountUUID string `json:"accountUuid,omitempty"` // whom a trusted front end acts for
+	AgentID     string `json:"agentId"`               // as sent by the caller, may be empty
 }
 
-// AuthAnswer says who the caller is if it knows the secret.
+// AuthAnswer says who the caller is, with the secret and without.
 type AuthAnswer struct {
-	ID      string `json:"id"`
-	Known   bool   `json:"known"`
-	Open    bool   `json:"open"`  // no secret is needed: security is off
-	Proof   string `json:"proof"` // hex HMAC-SHA256 with the secret over the nonce
-	AgentID int64  `json:"agentId"`
-	Plain   bool   `json:"plain"`  // ids are written plainly for this caller
-	Status  int    `json:"status"` // refusal, 0 for none
+	ID          string  `json:"id"`
+	Server      string  `json:"server"`   // answers a ViewRequest on its channel
+	Proof       string  `json:"proof"`    // hex HMAC-SHA256 with the secret over the nonce
+	Holder      *Caller `json:"holder"`   // whoever knows the secret; nil if there is no such key
+	Stranger    *Caller `json:"stranger"` // whoever does not; nil where security is on
+	Unavailable bool    `json:"unavailable,omitempty"`
+}
+
+// Styles of subscription: which events a caller hears.
+const (
+	Raw       = "raw"     // names as given
+	ByAccount = "account" // those addressed to the account
+	ByAgent   = "agent"   // those addressed to the account's agent
+)
+
+// Caller is who a request acts for.
+type Caller struct {
+	AccountID int64    `json:"accountId"`
+	AgentID   int64    `json:"agentId"` // whose commands it gets, 0 for none
+	Kind      string   `json:"kind"`
+	Style     string   `json:"style"`
+	All       bool     `json:"all"`       // it sees the rows of all accounts
+	Plain     bool     `json:"plain"`     // ids are written plainly for it
+	Subscribe []string `json:"subscribe"` // methods it may use there
+	Publish   []string `json:"publish"`
+	Status    int      `json:"status"` // refusal of the agent it named, 0 for none
+	Code      string   `json:"code,omitempty"`
+}
+
+// ViewRequest asks a server with a database for a resource as a caller would get
+// it. For account 0 it asks only whose it is.
+type ViewRequest struct {
+	ID         string   `json:"id"`
+	ReplyTo    string   `json:"replyTo"`
+	AccountID  int64    `json:"accountId"`
+	Plain      bool     `json:"plain,omitempty"`
+	BaseURL    string   `json:"baseUrl"`
+	Include    []string `json:"include,omitempty"`
+	Type       string   `json:"type"`
+	ResourceID int64    `json:"resourceId"`
+}
+
+// ViewAnswer answers it.
+type ViewAnswer struct {
+	ID       string          `json:"id"`
+	Owner    int64           `json:"owner"`    // account, 0 for none
+	Resource json.RawMessage `json:"resource"` // null if the caller does not see it
 }

@@ -39,7 +39,8 @@ type Settings interface {
 type Caller interface {
 	// Send delivers the event and waits up to wait for its final reply. Without
 	// one it answers ErrSilent, and ErrOffline if nobody serves the agent. The
-	// reply may still come: Late hands it over.
+	// reply may still come: Forget hands it over. Without an agent the event goes
+	// to whoever listens for its name.
 	Send(ctx context.Context, agent *schema.Row, e *wire.Event, wait time.Duration, progress func(*wire.Event)) (*wire.Event, error)
 	// Forget ends interest in the reply to an event and returns it if it came
 	// after Send had given up.
@@ -50,8 +51,8 @@ type Caller interface {
 
 // What Caller.Send answers without a reply.
 var (
-	ErrSilent  = errors.New("the agent has not answered yet")
-	ErrOffline = errors.New("the agent is not connected")
+	ErrSilent  = errors.New("nobody has answered yet")
+	ErrOffline = errors.New("nobody is connected who could answer")
 )
 
 // Locker makes contention for a resource cheap. Correctness never rests on it.
@@ -84,7 +85,8 @@ type Config struct {
 // Engine runs processes. It is safe for concurrent use.
 type Engine struct {
 	Config
-	lists registry
+	lists     registry
+	externals externals
 }
 
 // New returns an engine; it panics when two handlers of one list share a name.
@@ -156,7 +158,7 @@ func (r *run) conclude(ctx context.Context, err error) error {
 		r.abandon()
 		r.e.Log.WarnContext(ctx, "run lost its process", "process", r.p.Name, "id", r.p.ID, "epoch", r.p.RunEpoch)
 		return nil
-	case errors.As(err, &waiting) && r.suspended != nil:
+	case errors.As(err, &waiting):
 		return r.suspend(ctx, waiting)
 	}
 	return r.fail(ctx, err)

@@ -182,7 +182,7 @@ func TestASilentAgentHoldsNoWorker(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.worker().Accept(w.ctx, w.find("agent", nil)[0].ID(), reply); err != nil { // any server may store it
+		if err := w.worker().Accept(w.ctx, wire.Answer{AgentID: w.find("agent", nil)[0].ID(), Reply: reply}); err != nil { // any server may store it
 			t.Fatal(err)
 		}
 		w.agent.fail = func(e *wire.Event) string { return "asked twice" } // the stored reply is used
@@ -204,7 +204,7 @@ func TestAReplyFromAnotherAgentIsIgnored(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := k.Accept(w.ctx, 999, reply); err != nil {
+		if err := k.Accept(w.ctx, wire.Answer{AgentID: 999, Reply: reply}); err != nil {
 			t.Fatal(err)
 		}
 		w.once(k, c)

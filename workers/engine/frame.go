@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"strings"
 	"time"
 
 	"github.com/cattleio/cattle/shared/process"
@@ -119,7 +120,11 @@ func (f *frame) step(ctx context.Context) error {
 // list runs one list of logic, and says whether some of it asked to delegate or to
 // chain.
 func (f *frame) list(ctx context.Context, stage process.Stage) (delegate bool, chain string, err error) {
-	for _, h := range f.r.e.lists.list(f.def, stage, f.r.e.Settings.Get) {
+	others, err := f.external(ctx, stage)
+	if err != nil {
+		return false, "", err
+	}
+	for _, h := range merged(f.r.e.lists.list(f.def, stage, f.r.e.Settings.Get), others) {
 		f.handler = &handlerLog{Name: h.Name, Start: millis(), Missing: []string{}, Children: []*attemptLog{}}
 		f.log.Handlers = append(f.log.Handlers, f.handler)
 		answer, err := h.Run(ctx, f)
@@ -346,9 +351,10 @@ func (f *frame) launch(ctx context.Context, def *process.Definition, row *schema
 	return nil
 }
 
-// Call sends a command to an agent. All that was written before it is durable when
-// it leaves, so that no effect is without a record. A command that the agent
-// answers quickly costs no row; otherwise the process waits without a slot.
+// Call sends a command to an agent, or a request to a handler from outside. All that
+// was written before it is durable when it leaves, so that no effect is without a
+// record. What is answered quickly costs no row; otherwise the process waits without
+// a slot.
 func (f *frame) Call(ctx context.Context, c process.Call) (json.RawMessage, error) {
 	r := f.r
 	step := f.path + "->" + c.Name + ":" + c.Resource.Key()
@@ -361,17 +367,20 @@ func (f *frame) Call(ctx context.Context, c process.Call) (json.RawMessage, erro
 		if err := f.drop(ctx, asked); err != nil {
 			return nil, err
 		}
-		return nil, &process.TimeoutError{Waited: fmt.Sprintf("agent %d to answer %s", c.AgentID, c.Name)}
+		return nil, &process.TimeoutError{Waited: fmt.Sprintf("%s to answer %s", whom(c), c.Name)}
 	}
-	agent, err := f.Get(ctx, "agent", c.AgentID)
-	if err != nil {
-		return nil, err
+	var agent *schema.Row
+	if c.AgentID != 0 {
+		var err error
+		if agent, err = f.Get(ctx, "agent", c.AgentID); err != nil {
+			return nil, err
+		}
 	}
 	if err := r.commit(ctx); err != nil {
 		return nil, err
 	}
 	if asked == nil {
-		asked = &store.Request{ID: newID(), ProcessID: r.p.ID, StepKey: step, AgentID: c.AgentID, Name: c.Name}
+		asked = &store.Request{ID: newID(), ProcessID: r.p.ID, StepKey: step, AgentID: c.AgentID, Name: strings.ToValidUTF8(c.Name[:min(len(c.Name), 128)], "")}
 	}
 	asked.ReplyTo = r.e.Caller.ReplyName(asked.ID)
 	event, err := f.event(c, asked, timeout)
@@ -394,13 +403,21 @@ func (f *frame) Call(ctx context.Context, c process.Call) (json.RawMessage, erro
 	case errors.Is(err, ErrSilent), errors.Is(err, ErrOffline):
 		asked.Sends++
 		r.suspended = asked
-		what := fmt.Sprintf("agent %d to answer %s for %s %s", c.AgentID, c.Name, c.Resource.Type().Name, c.Resource.Key())
+		what := fmt.Sprintf("%s to answer %s for %s %s", whom(c), c.Name, c.Resource.Type().Name, c.Resource.Key())
 		if errors.Is(err, ErrOffline) {
-			what = fmt.Sprintf("agent %d to connect, to answer %s for %s %s", c.AgentID, c.Name, c.Resource.Type().Name, c.Resource.Key())
+			what = fmt.Sprintf("%s to connect, to answer %s for %s %s", whom(c), c.Name, c.Resource.Type().Name, c.Resource.Key())
 		}
 		return nil, &process.WaitingError{For: what, Agent: c.AgentID, After: timeout}
 	}
 	return nil, err
+}
+
+// whom names in words who is asked.
+func whom(c process.Call) string {
+	if c.AgentID == 0 {
+		return "a handler from outside"
+	}
+	return fmt.Sprintf("agent %d", c.AgentID)
 }
 
 func (f *frame) patience(c process.Call) (attempts int, timeout time.Duration) {
@@ -414,14 +431,18 @@ func (f *frame) patience(c process.Call) (attempts int, timeout time.Duration) {
 	return max(attempts, 1), max(timeout, 10*time.Millisecond)
 }
 
-// use takes the reply that came while the process waited.
+// use takes the reply that came while the process waited. An agent knows what it has
+// done already and says so; what a handler from outside said is kept for the rest of
+// the attempt, however often that waits again.
 func (f *frame) use(ctx context.Context, q *store.Request) (json.RawMessage, error) {
 	reply := &wire.Event{}
 	if err := json.Unmarshal(q.Reply, reply); err != nil {
 		return nil, fmt.Errorf("cannot read the stored reply to %s: %w", q.Name, err)
 	}
-	if err := f.drop(ctx, q); err != nil {
-		return nil, err
+	if q.AgentID != 0 {
+		if err := f.drop(ctx, q); err != nil {
+			return nil, err
+		}
 	}
 	return open(reply)
 }
@@ -448,13 +469,9 @@ func (f *frame) event(c process.Call, q *store.Request, timeout time.Duration) (
 	if err != nil {
 		return nil, fmt.Errorf("cannot write the data of %s: %w", c.Name, err)
 	}
-	fenced := c.Fence
-	if fenced == nil {
-		fenced = c.Resource
-	}
 	ms := timeout.Milliseconds()
 	top := f.r.top
-	return &wire.Event{
+	e := &wire.Event{
 		ID: q.ID, Name: c.Name, ReplyTo: wire.Text(q.ReplyTo),
 		ResourceType: wire.Text(c.Resource.Type().Name), ResourceID: wire.Text(c.Resource.Key()),
 		Data: data, TimeMillis: millis(), TimeoutMillis: &ms,
@@ -465,8 +482,15 @@ func (f *frame) event(c process.Call, q *store.Request, timeout time.Duration) (
 			"topResourceId": top.row.Key(), "topResourceType": top.row.Type().Name,
 			"prettyResource": top.row.Type().Name + ":" + top.row.Key(), "prettyProcess": f.path,
 		},
-		Fence: &wire.Fence{Resource: fenced.UUID(), Epoch: fenced.Int("claimEpoch"), ProcessID: f.r.p.ID, RunEpoch: f.r.p.RunEpoch},
-	}, nil
+	}
+	if c.AgentID != 0 {
+		fenced := c.Fence
+		if fenced == nil {
+			fenced = c.Resource
+		}
+		e.Fence = &wire.Fence{Resource: fenced.UUID(), Epoch: fenced.Int("claimEpoch"), ProcessID: f.r.p.ID, RunEpoch: f.r.p.RunEpoch}
+	}
+	return e, nil
 }
 
 func (f *frame) progress(ctx context.Context, c process.Call) func(*wire.Event) {

@@ -72,7 +72,7 @@ func (r *run) claim(ctx context.Context, id int64) error {
 		return r.busy(ctx, err)
 	}
 	r.top.enter()
-	if r.p.WaitAgent != 0 || r.p.Terminated || r.p.Attempts > 1 || r.p.WakeSeq > 0 {
+	if r.p.LastError != "" || r.p.Terminated || r.p.Attempts > 1 || r.p.WakeSeq > 0 { // what it waited for is an error in words
 		if r.requests, err = tx.Requests(ctx, r.p.ID); err != nil {
 			return err
 		}
@@ -249,6 +249,11 @@ func (r *run) announce() {
 		r.bells = nil
 	}
 	if len(r.changes) > 0 {
+		for _, c := range r.changes {
+			if IsExternal(c.Type) {
+				r.e.ForgetExternal()
+			}
+		}
 		r.e.Tell(r.changes)
 		r.changes = nil
 	}
@@ -430,6 +435,14 @@ func (r *run) pause(ctx context.Context, w store.Pause, logged bool) error {
 			return err
 		}
 	}
+	for _, q := range r.requests {
+		if q.AgentID == 0 && q.Status == store.RequestReplied {
+			if err := r.tx.DropReplies(ctx, r.p.ID); err != nil {
+				return err
+			}
+			break
+		}
+	}
 	err := r.pauseIn(ctx, w)
 	if errors.Is(err, errEnded) {
 		return nil
@@ -441,21 +454,24 @@ func (r *run) pauseIn(ctx context.Context, w store.Pause) error {
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
-	bell, err := r.tx.Pause(ctx, r.p, w)
+	bell, due, err := r.tx.Pause(ctx, r.p, w)
 	if err != nil {
 		return err
 	}
-	if bell != nil {
-		r.bells = append(r.bells, *bell)
+	if due {
+		r.bells = append(r.bells, bell)
 	}
 	if err := r.commit(ctx); err != nil {
 		return err
 	}
+	if !due {
+		r.e.later(bell, time.Duration(w.DelayMillis)*time.Millisecond)
+	}
 	return errEnded
 }
 
-// suspend records the request that the process waits for and gives up the slot.
-// The claims stay in force. A reply that arrived in between is stored at once.
+// suspend gives up the slot, and records the request that the process waits for, if
+// it is one. The claims stay in force. A reply that arrived in between is stored at once.
 func (r *run) suspend(ctx context.Context, w *process.WaitingError) error {
 	q := r.suspended
 	tx, err := r.unit(ctx)
@@ -465,32 +481,38 @@ func (r *run) suspend(ctx context.Context, w *process.WaitingError) error {
 		}
 		return err
 	}
-	if err := tx.SaveRequest(ctx, *q); err != nil {
-		return err
+	if q != nil {
+		if err := tx.SaveRequest(ctx, *q); err != nil {
+			return err
+		}
 	}
 	err = r.pauseIn(ctx, store.Pause{DelayMillis: w.After.Milliseconds(), Holding: true, WaitAgent: w.Agent, GiveBack: true, Error: w.Error()})
 	if err != nil && !errors.Is(err, errEnded) {
 		return err
 	}
+	if q == nil {
+		return nil
+	}
 	if reply := r.e.Caller.Forget(q.ID); reply != nil {
-		return r.e.Accept(ctx, q.AgentID, reply)
+		return r.e.Accept(ctx, wire.Answer{AgentID: q.AgentID, Any: true, Reply: reply})
 	}
 	return nil
 }
 
 // Accept stores a reply that no run waits for any more and wakes its process.
-func (e *Engine) Accept(ctx context.Context, agent int64, reply *wire.Event) error {
+func (e *Engine) Accept(ctx context.Context, a wire.Answer) error {
+	reply := a.Reply
 	if len(reply.PreviousIDs) == 0 {
 		return nil
 	}
 	if !reply.IsFinal() {
-		return e.Store.Extend(ctx, reply.PreviousIDs[0], agent, e.Settings.Int("eventing.timeout.millis"))
+		return e.Store.Extend(ctx, reply.PreviousIDs[0], a.AgentID, a.Any, e.Settings.Int("eventing.timeout.millis"))
 	}
 	raw, err := wire.Encode(reply)
 	if err != nil {
 		return err
 	}
-	bells, err := e.Store.StoreReply(ctx, reply.PreviousIDs[0], agent, raw)
+	bells, err := e.Store.StoreReply(ctx, reply.PreviousIDs[0], a.AgentID, a.Any, raw)
 	if len(bells) > 0 {
 		e.Ring(bells)
 	}
@@ -545,3 +567,11 @@ func (r *run) renew(ctx context.Context, stop func()) {
 }
 
 func newID() string { return uuid.NewString() }
+
+// later rings when a short pause is over. The reconciler does so as well, but looks
+// only every few seconds.
+func (e *Engine) later(bell store.Bell, pause time.Duration) {
+	if pause < 5*time.Second {
+		time.AfterFunc(pause+time.Millisecond, func() { e.Ring([]store.Bell{bell}) })
+	}
+}

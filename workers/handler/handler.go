@@ -22,6 +22,7 @@ func All() []process.Handler {
 		accountHandlers(),
 		agentHandlers(),
 		credentialHandlers(),
+		externalHandlerHandlers(),
 		genericObjectHandlers(),
 		imageHandlers(),
 		instanceHandlers(),

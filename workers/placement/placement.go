@@ -8,6 +8,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/schema"
@@ -183,6 +184,16 @@ func (n *need) kinds(ctx context.Context, run process.Run, instance *schema.Row)
 			if k := pool.Kind(); (k == "sim" || k == "docker") && !slices.Contains(found, k) {
 				found = append(found, k)
 			}
+		}
+	}
+	if len(found) == 0 && image != 0 {
+		// An image from before the first pool of its kind has no pool; its name tells.
+		row, err := run.Get(ctx, "image", image)
+		if err != nil {
+			return err
+		}
+		if kind, _, ok := strings.Cut(row.UUID(), ":"); ok && (kind == "sim" || kind == "docker") {
+			found = append(found, kind)
 		}
 	}
 	switch len(found) {

@@ -1,0 +1,93 @@
+package gateway
+
+import (
+	"encoding/json"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cattleio/cattle/shared/wire"
+)
+
+// line is what the connection of an agent and an event stream have in common: the
+// way out, its heartbeat, and what happens at its end. One timer a connection, no
+// goroutine.
+type line struct {
+	out   outlet
+	every time.Duration // of its heartbeat
+	pings int           // that are still written; a stream without any is closed
+	quiet bool          // the client needs no written ones
+
+	mu    sync.Mutex
+	gone  bool
+	ends  []func()
+	timer *time.Timer
+}
+
+// send queues an object.
+func (l *line) send(v any) {
+	if raw, err := wire.Encode(v); err == nil {
+		l.out.write(raw)
+	}
+}
+
+// begin says that the subscription is in force, and starts the heartbeat.
+func (l *line) begin() {
+	l.ping()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.gone {
+		l.timer = time.AfterFunc(l.every, l.beat)
+	}
+}
+
+func (l *line) beat() {
+	l.out.beat()
+	l.ping()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.gone {
+		l.timer.Reset(l.every)
+	}
+}
+
+// ping writes a ping that wants no answer.
+func (l *line) ping() {
+	if l.quiet {
+		return
+	}
+	if l.pings--; l.pings < 0 {
+		l.out.close(1000, "enough")
+		return
+	}
+	l.send(&wire.Event{ID: uuid.NewString(), Name: wire.Ping, Data: json.RawMessage(`{"options":{},"resources":[]}`), TimeMillis: time.Now().UnixMilli()})
+}
+
+// atEnd calls f when the connection has ended; at once if it has already.
+func (l *line) atEnd(f func()) {
+	l.mu.Lock()
+	gone := l.gone
+	if !gone {
+		l.ends = append(l.ends, f)
+	}
+	l.mu.Unlock()
+	if gone {
+		f()
+	}
+}
+
+// ended is called once, by whoever reads the connection.
+func (l *line) ended() {
+	l.mu.Lock()
+	l.gone = true
+	ends, timer := l.ends, l.timer
+	l.ends = nil
+	l.mu.Unlock()
+	if timer != nil {
+		timer.Stop()
+	}
+	for _, f := range ends {
+		f()
+	}
+}

@@ -1,0 +1,140 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/cattleio/cattle/shared/fault"
+	"github.com/cattleio/cattle/shared/wire"
+)
+
+// nameChars are the characters of event names.
+const nameChars = "*._-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ;="
+
+// subscribe opens an event stream: lines for a POST, a WebSocket for a GET that
+// asks for one. Any other GET lists nothing.
+func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
+	if err := guarded(r); err != nil {
+		return err
+	}
+	in, err := readInput(w, r, maxForm)
+	if err != nil {
+		return err
+	}
+	who, err := g.who(r, in.text("agentId"))
+	if err != nil {
+		return err
+	}
+	if err := may(who.Subscribe, r.Method); err != nil {
+		return err
+	}
+	names := in.texts("eventNames")
+	if r.Method == http.MethodPost {
+		if err := check(names); err != nil {
+			return err
+		}
+	} else if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		return g.nothing(w, r)
+	}
+	if who.AgentID != 0 {
+		return g.serveAgent(w, r, who, names)
+	}
+	s := newStream(g, who, names)
+	s.base, s.include = g.base(r), in.texts("include")
+	_, asksPlain := in["_plainId"]
+	s.plain = who.Plain || asksPlain && who.All
+	return g.serve(w, r, &s.line, "", nil, s.open, s.shut)
+}
+
+// check refuses names that cannot be event names.
+func check(names []string) error {
+	for _, n := range names {
+		if n == "" {
+			return fault.Invalid("MinLengthExceeded", "eventNames", "an event has a name")
+		}
+		if strings.Trim(n, nameChars) != "" {
+			return fault.Invalid("InvalidCharacters", "eventNames", "no event is called %s", n)
+		}
+	}
+	return nil
+}
+
+// nothing answers a GET that is no subscription.
+func (g *Gateway) nothing(w http.ResponseWriter, r *http.Request) error {
+	none := map[string]any{}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	return json.NewEncoder(w).Encode(map[string]any{"type": "collection", "resourceType": "subscribe",
+		"links": map[string]any{"self": g.base(r) + r.URL.Path}, "createTypes": none, "actions": none, "data": []any{},
+		"sortLinks": none, "pagination": nil, "sort": nil, "filters": none, "createDefaults": none})
+}
+
+// serveAgent makes the connection of an agent.
+func (g *Gateway) serveAgent(w http.ResponseWriter, r *http.Request, who *wire.Caller, wanted []string) error {
+	s := &session{g: g, agent: who.AgentID, plain: who.Plain, names: map[string]bool{}, epoch: time.Now().UnixMilli()}
+	for _, n := range wanted {
+		n, _, _ = strings.Cut(n, ";")
+		s.names[n] = true
+	}
+	protocol := ""
+	if r.Method == http.MethodGet && strings.Contains(r.Header.Get("Sec-WebSocket-Protocol"), wire.Subprotocol) {
+		s.modern, s.quiet, protocol = true, true, wire.Subprotocol
+	}
+	s.every, s.pings = min(3*g.pingEvery(), heartbeat), g.pings()
+	if s.modern {
+		s.every = heartbeat
+	}
+	return g.serve(w, r, &s.line, protocol, s.said, func() { g.take(s) }, func() { g.leave(s) })
+}
+
+// serve opens the way out of a line and keeps it until the client goes.
+func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, l *line, protocol string, said func([]byte), opened, closed func()) error {
+	if r.Method == http.MethodPost {
+		out := newLines()
+		l.out = out
+		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("X-Accel-Buffering", "no")
+		w.WriteHeader(http.StatusCreated)
+		_ = http.NewResponseController(w).Flush()
+		opened()
+		out.run(w, r)
+		l.ended()
+		closed()
+		return nil
+	}
+	w.Header().Del("Connection")
+	w.Header().Del("X-API-Schemas")
+	out, err := newSocket(w, r, protocol)
+	if err != nil {
+		g.Log.Debug("upgrade failed", "err", err)
+		return nil
+	}
+	l.out, out.said = out, said
+	out.over = func() { l.ended(); closed() }
+	go func() { // a stack of its own: the server's goroutine and its buffers go
+		opened()
+		out.conn.ReadLoop()
+	}()
+	return nil
+}
+
+// pingEvery is how often a listener is shown that the stream lives.
+func (g *Gateway) pingEvery() time.Duration {
+	if g.Settings != nil {
+		if n := g.Settings.Int("api.sub.ping.interval.millis"); n > 0 {
+			return time.Duration(n) * time.Millisecond
+		}
+	}
+	return 5 * time.Second
+}
+
+// pings is how many of them a stream lasts.
+func (g *Gateway) pings() int {
+	if g.Settings != nil {
+		if n := g.Settings.Int("api.sub.max.pings"); n > 0 {
+			return int(n)
+		}
+	}
+	return 8640
+}

@@ -1,0 +1,180 @@
+package gateway
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cattleio/cattle/shared/fault"
+	"github.com/cattleio/cattle/shared/wire"
+)
+
+// vouched is what a server with a database said about a caller.
+type vouched struct {
+	caller *wire.Caller // nil is nobody
+	until  time.Time
+}
+
+// who authenticates a request and finds the agent whose commands it is due.
+func (g *Gateway) who(r *http.Request, agent string) (*wire.Caller, error) {
+	q := wire.AuthRequest{AgentID: agent, AccountUUID: r.Header.Get("X-Account-Uuid")}
+	var secret string
+	q.AccessKey, secret, _ = r.BasicAuth()
+	c, err := g.vouch(r.Context(), q, secret)
+	switch {
+	case err != nil:
+		return nil, err
+	case c == nil:
+		return nil, fault.Unauthorized()
+	case c.Status == http.StatusUnprocessableEntity:
+		return nil, fault.Invalid(c.Code, "agentId", "the agent is not known")
+	case c.Status != 0:
+		return nil, &fault.Fault{Status: c.Status, Code: c.Code}
+	}
+	return c, nil
+}
+
+// may tells whether a caller may use a method of a resource: one without any does
+// not exist for it.
+func may(methods []string, method string) error {
+	switch {
+	case len(methods) == 0:
+		return fault.NotFound()
+	case !slices.Contains(methods, method):
+		return fault.NotAllowed()
+	}
+	return nil
+}
+
+// guarded refuses what a foreign page makes a browser send: a browser repeats the
+// cookie in a header.
+func guarded(r *http.Request) error {
+	cookie, err := r.Cookie("CSRF")
+	if err != nil || r.Method == http.MethodGet || !strings.Contains(strings.ToLower(r.UserAgent()), "mozilla") {
+		return nil //nolint:nilerr // without a cookie there is nothing to repeat
+	}
+	if !hmac.Equal([]byte(cookie.Value), []byte(r.Header.Get("X-API-CSRF"))) {
+		return &fault.Fault{Status: http.StatusForbidden, Code: "InvalidCSRFToken"}
+	}
+	return nil
+}
+
+// vouch finds out who a key belongs to, and remembers it for a moment.
+func (g *Gateway) vouch(ctx context.Context, q wire.AuthRequest, secret string) (*wire.Caller, error) {
+	digest := sha256.Sum256([]byte(strings.Join([]string{q.AccessKey, secret, q.AgentID, q.AccountUUID}, "\x00")))
+	key := hex.EncodeToString(digest[:])
+	g.mu.Lock()
+	k, ok := g.known[key]
+	g.mu.Unlock()
+	if ok && time.Now().Before(k.until) {
+		return k.caller, nil
+	}
+	v, err, _ := g.flight.Do(key, func() (any, error) { return g.askWho(context.WithoutCancel(ctx), q, secret) })
+	if err != nil {
+		return nil, err
+	}
+	c := v.(*wire.Caller)
+	life := authLife
+	if c == nil || c.Status != 0 {
+		life = time.Second
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.known) > 100_000 {
+		clear(g.known)
+	}
+	g.known[key] = vouched{c, time.Now().Add(life)}
+	return c, nil
+}
+
+func (g *Gateway) askWho(ctx context.Context, q wire.AuthRequest, secret string) (*wire.Caller, error) {
+	q.ID, q.Nonce, q.ReplyTo = uuid.NewString(), uuid.NewString(), g.address()
+	var a wire.AuthAnswer
+	if err := g.ask(ctx, q.ID, q, &a, wire.AuthChannel); err != nil {
+		return nil, err
+	}
+	if a.Unavailable {
+		return nil, errNobody
+	}
+	g.mu.Lock()
+	g.teller = a.Server
+	g.mu.Unlock()
+	if a.Holder != nil && proven(a.Proof, q.Nonce, secret) {
+		return a.Holder, nil
+	}
+	return a.Stranger, nil
+}
+
+func proven(proof, nonce, secret string) bool {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(nonce))
+	b, err := hex.DecodeString(proof)
+	return err == nil && hmac.Equal(b, mac.Sum(nil))
+}
+
+var errNobody = errors.New("no server with a database answered")
+
+// address is where this gateway hears answers.
+func (g *Gateway) address() string { return wire.ServerChannel("gateway." + g.Server) }
+
+// ask publishes a question on the first of the channels that anybody hears, and
+// reads the first answer.
+func (g *Gateway) ask(ctx context.Context, id string, question, answer any, channels ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, authWait)
+	defer cancel()
+	heard := make(chan string, 1)
+	g.mu.Lock()
+	g.asked[id] = heard
+	g.mu.Unlock()
+	defer func() {
+		g.mu.Lock()
+		delete(g.asked, id)
+		g.mu.Unlock()
+	}()
+	text, err := json.Marshal(question)
+	if err != nil {
+		return err
+	}
+	for _, channel := range channels {
+		n, err := g.Bus.Publish(ctx, channel, string(text))
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			break
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return errNobody
+	case payload := <-heard:
+		return json.Unmarshal([]byte(payload), answer)
+	}
+}
+
+// hear takes an answer from the bus; later ones to the same question are dropped.
+func (g *Gateway) hear(payload string) {
+	var a struct {
+		ID string `json:"id"`
+	}
+	if json.Unmarshal([]byte(payload), &a) != nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c := g.asked[a.ID]; c != nil {
+		select {
+		case c <- payload:
+		default:
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// needEngine says whether a Docker engine is there to test with. Where the tests were
+// asked to use one, its absence is a failure.
+func needEngine(t *testing.T) {
+	t.Helper()
+	if err := exec.Command("docker", "info").Run(); err == nil {
+		return
+	}
+	if os.Getenv("CATTLE_TEST_DOCKER") != "" {
+		t.Fatal("CATTLE_TEST_DOCKER asks for a Docker engine, and none answers")
+	}
+	t.Skip("no Docker engine answers; './task test' starts one")
+}
+
+// image is made by localdev/prepare: a shell in an otherwise empty image.
+const image = "cattle-test/busybox:1.35"
+
+func docker(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("docker", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("docker %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// joined starts a server and an agent of this machine that has joined it with a
+// token.
+func joined(t *testing.T) (*program, *installation, []string) {
+	t.Helper()
+	in := &installation{t, []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_HTTP_PORT=" + freePort(t)}}
+	p := in.start()
+	p.ask("POST", "/v1/registrationtokens", object{})
+	var token string
+	until(t, "a token", 30*time.Second, func() bool {
+		for _, o := range p.list("/v1/registrationtokens") {
+			token, _ = o["token"].(string)
+		}
+		return token != ""
+	})
+	agent := []string{"agent", "--url", p.url, "--token", token}
+	env := []string{"CATTLE_HOME=" + t.TempDir()}
+	start(t, env, agent...)
+	until(t, "the host to join", 30*time.Second, func() bool { return len(p.list("/v1/hosts?kind=docker&state=active")) == 1 })
+	return p, in, append(env, agent...)
+}
+
+func TestARealContainerOnDocker(t *testing.T) {
+	t.Parallel()
+	needEngine(t)
+	p, _, _ := joined(t)
+	port := freePort(t)
+	status, c := p.ask("POST", "/v1/containers", object{"imageUuid": "docker:" + image, "name": "real", "command": "sleep", "commandArgs": []string{"1", "300"},
+		"environment": object{"COLOUR": "blue"}, "ports": []string{port + ":80"}})
+	if status != 201 {
+		t.Fatalf("refused: %v", c)
+	}
+	uuid, _ := c["uuid"].(string)
+	path := "/v1/containers/" + c.id()
+	t.Cleanup(func() { _ = exec.Command("docker", "rm", "-f", uuid).Run() })
+	p.becomes(path, "running")
+	if got := docker(t, "inspect", "-f", "{{.State.Running}} {{.Config.Cmd}} {{.Config.Env}}", uuid); !strings.HasPrefix(got, "true [sleep 1 300]") || !strings.Contains(got, "COLOUR=blue") {
+		t.Errorf("Docker runs %s", got)
+	}
+	ports := p.list(path + "/ports")
+	if len(ports) != 1 || int(ports[0]["privatePort"].(float64)) != 80 || ports[0]["publicIpAddressId"] == nil {
+		t.Errorf("its ports are %v", ports)
+	}
+	for _, step := range []struct{ action, state, running string }{{"stop", "stopped", "false"}, {"start", "running", "true"}} {
+		p.ask("POST", path+"/?action="+step.action, object{})
+		p.becomes(path, step.state)
+		if got := docker(t, "inspect", "-f", "{{.State.Running}}", uuid); got != step.running {
+			t.Errorf("after %s Docker says running: %s", step.action, got)
+		}
+	}
+	p.ask("DELETE", path, nil)
+	until(t, "the removal", 45*time.Second, func() bool { _, o := p.ask("GET", path, nil); return o.state() == "removed" })
+	p.ask("POST", path+"/?action=purge", object{})
+	p.becomes(path, "purged")
+	volume := p.list(path + "/volumes")[0]
+	p.ask("POST", "/v1/volumes/"+volume.id()+"/?action=purge", object{})
+	p.becomes("/v1/volumes/"+volume.id(), "purged")
+	if got := docker(t, "ps", "-aq", "--filter", "name="+uuid); got != "" {
+		t.Errorf("Docker still has %s", got)
+	}
+}
+
+// The server and then the agent are killed while real containers start.
+func TestRealContainersThroughKills(t *testing.T) {
+	t.Parallel()
+	needEngine(t)
+	p, in, agent := joined(t)
+	var uuids, ids []string
+	for range 6 {
+		_, c := p.ask("POST", "/v1/containers", object{"imageUuid": "docker:" + image, "command": "sleep", "commandArgs": []string{"300"}})
+		uuid, _ := c["uuid"].(string)
+		uuids, ids = append(uuids, uuid), append(ids, c.id())
+	}
+	t.Cleanup(func() { _ = exec.Command("docker", append([]string{"rm", "-f"}, uuids...)...).Run() })
+	p.kill()
+	p = in.start()
+	start(t, agent[:1], agent[1:]...) // a second agent with the same identity: the newest wins
+	for _, id := range ids {
+		p.becomes("/v1/containers/"+id, "running")
+	}
+	for _, uuid := range uuids {
+		if got := docker(t, "ps", "-q", "--filter", "name="+uuid); len(strings.Fields(got)) != 1 {
+			t.Errorf("Docker runs %q for %s", got, uuid)
+		}
+	}
+}
+
+func TestAnImageThatCannotBeHadEndsWithTheReason(t *testing.T) {
+	t.Parallel()
+	needEngine(t)
+	p, _, _ := joined(t)
+	status, c := p.ask("POST", "/v1/containers", object{"imageUuid": "docker:127.0.0.1:1/nothing:here"})
+	if status != 201 {
+		t.Fatalf("refused: %v", c)
+	}
+	path := "/v1/containers/" + c.id()
+	until(t, "the start to be given up", 60*time.Second, func() bool { _, o := p.ask("GET", path, nil); return o.state() == "removed" })
+	_, o := p.ask("GET", path, nil)
+	if message, _ := o["transitioningMessage"].(string); o["transitioning"] != "error" || !strings.Contains(message, "127.0.0.1:1/nothing:here") {
+		t.Errorf("the user reads %v: %v", o["transitioning"], o["transitioningMessage"])
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// arrows says on which rooms of the project each room may stand. The rooms that
+// stand on none of the project's are open to all.
+var arrows = map[string][]string{
+	"shared/schema":                   {},
+	"shared/wire":                     {},
+	"shared/fault":                    {},
+	"shared/config":                   {},
+	"shared/process":                  {"shared/schema"},
+	"shared/resource":                 {"shared/process", "shared/schema"},
+	"migrations":                      {},
+	"shared/store":                    {"shared/resource", "shared/process", "shared/schema", "migrations"},
+	"shared/queue":                    {"shared/process"},
+	"shared/event":                    {},
+	"shared/lock":                     {},
+	"workers/engine":                  {"shared/process", "shared/resource", "shared/schema", "shared/store", "shared/wire"},
+	"workers/placement":               {"shared/process", "shared/schema", "shared/store"},
+	"workers/handler":                 {"shared/process", "shared/resource", "shared/schema", "shared/store", "shared/wire", "workers/placement"},
+	"workers":                         {"shared/process", "shared/resource", "shared/schema", "shared/store", "shared/event", "shared/queue", "shared/lock", "shared/wire", "workers/engine", "workers/handler"},
+	"workers/agent":                   {"shared/wire", "workers/agent/driver", "workers/agent/driver/docker", "workers/agent/driver/sim"},
+	"workers/agent/driver":            {"shared/wire"},
+	"workers/agent/driver/docker":     {"shared/wire", "workers/agent/driver"},
+	"workers/agent/driver/sim":        {"shared/wire", "workers/agent/driver"},
+	"workers/agent/driver/drivertest": {"shared/wire", "workers/agent/driver"},
+	"functions":                       {"shared/process", "shared/resource", "shared/schema", "shared/store", "shared/lock", "shared/wire", "shared/event"},
+	"api/auth":                        {"shared/schema", "shared/process", "shared/resource", "shared/store", "shared/config", "shared/fault"},
+	"api/rest":                        {"api/auth", "shared/schema", "shared/process", "shared/resource", "shared/store", "shared/config", "shared/fault", "shared/wire"},
+	"api/gateway":                     {"shared/event", "shared/lock", "shared/wire", "shared/resource", "shared/schema", "shared/fault"},
+	"api":                             {"api/auth", "api/rest", "shared/config", "shared/event", "shared/process", "shared/resource", "shared/schema", "shared/store", "shared/wire"},
+	"shared/testkit":                  {"shared/store"},
+}
+
+// homes says which room alone may know a library.
+var homes = map[string][]string{
+	"github.com/uptrace/bun":        {"shared/store"},
+	"github.com/jackc/pgx":          {"shared/store", "shared/testkit"},
+	"modernc.org/sqlite":            {"shared/store"},
+	"github.com/hibiken/asynq":      {"shared/queue"},
+	"github.com/alicebob/miniredis": {"shared/queue"},
+	"github.com/gofiber/fiber":      {"api", "api/rest"},
+	"github.com/moby/moby":          {"workers/agent/driver/docker"},
+	"github.com/testcontainers":     {"shared/testkit"},
+}
+
+func TestTheArrowsPointDown(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const module = "github.com/cattleio/cattle"
+	rooms := 0
+	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		room := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+		if room == "" {
+			continue // the program introduces the rooms to each other
+		}
+		may, known := arrows[room]
+		if !known {
+			t.Errorf("%s is in no plan of the house", room)
+			continue
+		}
+		rooms++
+		for _, i := range p.Imports {
+			if other, ours := strings.CutPrefix(i, module+"/"); ours && !slices.Contains(may, other) {
+				t.Errorf("%s stands on %s", room, other)
+			}
+			for library, at := range homes {
+				if strings.HasPrefix(i, library) && !slices.Contains(at, room) {
+					t.Errorf("%s knows %s, whose home is %s", room, library, at)
+				}
+			}
+		}
+	}
+	if rooms != len(arrows) {
+		t.Errorf("%d of %d rooms exist", rooms, len(arrows))
+	}
+}
