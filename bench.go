@@ -14,8 +14,8 @@ import (
 
 // bencher is what the flags of the benchmark say.
 type bencher struct {
-	containers, parallel int
-	image                string
+	containers, parallel, hosts int
+	image                       string
 }
 
 // measure is one section of the table. The limit bounds it, not counting the end
@@ -29,7 +29,7 @@ type measure struct {
 var measures = []measure{
 	{"first", "an embedded server in an empty home", time.Minute, (*bencher).first},
 	{"latency", "one container at a time on an idle embedded server, simulated host", 2 * time.Minute, (*bencher).latency},
-	{"embedded", "many containers at once, embedded database, 1,000 simulated hosts", 5 * time.Minute, (*bencher).embedded},
+	{"embedded", "many containers at once, embedded database, many simulated hosts", 5 * time.Minute, (*bencher).embedded},
 	{"postgres", "the same over Postgres and Redis", 5 * time.Minute, (*bencher).postgres},
 	{"docker", "real containers, through Cattle and by 'docker run -d' in turn", 5 * time.Minute, (*bencher).docker},
 }
@@ -52,12 +52,13 @@ func bench(ctx context.Context, args []string) error {
 	only := flags.String("only", "", "what to measure, with commas: "+strings.Join(names, ", ")+"; all if empty")
 	flags.IntVar(&b.containers, "containers", 2000, "how many to start for a throughput")
 	flags.IntVar(&b.parallel, "parallel", 32, "clients that post at once for a throughput")
+	flags.IntVar(&b.hosts, "hosts", 1000, "simulated hosts for a throughput, ten to an agent")
 	flags.StringVar(&b.image, "docker-image", "cattle-test/busybox:1.35", "a local image with a sleep command")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if b.containers < 1 || b.parallel < 1 {
-		return errors.New("--containers and --parallel begin at 1")
+	if b.containers < 1 || b.parallel < 1 || b.hosts < 1 || b.hosts > 1000 {
+		return errors.New("--containers, --parallel and --hosts begin at 1; hosts end at 1000")
 	}
 	chosen, err := choose(*only, names)
 	if err != nil {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -90,17 +92,11 @@ func (e *engine) join(ctx context.Context) error {
 	if err != nil {
 		return c.explained(err)
 	}
-	var agents struct {
-		Data []struct {
-			UUID string `json:"uuid"`
-		} `json:"data"`
-	}
-	if err := e.rig.get(ctx, "/v1/agents", &agents); err != nil {
+	uuid, err := os.ReadFile(filepath.Join(e.rig.home, "agent", ".agent_uuid")) // it marks what it makes
+	if err != nil {
 		return err
 	}
-	for _, a := range agents.Data {
-		e.labels = append(e.labels, "io.cattle.agent.uuid="+a.UUID) // the driver's
-	}
+	e.labels = append(e.labels, "io.cattle.agent.uuid="+strings.TrimSpace(string(uuid)))
 	return nil
 }
 

@@ -45,7 +45,7 @@ func (b *bencher) latency(ctx context.Context) error {
 		return err
 	}
 	defer r.close()
-	if err := r.simHosts(ctx, 1, 1); err != nil {
+	if _, err := r.simHosts(ctx, 1); err != nil {
 		return err
 	}
 	var took []time.Duration
@@ -92,12 +92,12 @@ func (b *bencher) postgres(ctx context.Context) error {
 
 // throughput posts containers from parallel clients and waits until all run.
 func (b *bencher) throughput(ctx context.Context, r *rig, databases ...string) error {
-	const agents, each = 100, 10
 	begin := time.Now()
-	if err := r.simHosts(ctx, agents, each); err != nil {
+	agents, err := r.simHosts(ctx, b.hosts)
+	if err != nil {
 		return err
 	}
-	line("hosts joined", fmt.Sprintf("%.1f s", time.Since(begin).Seconds()), fmt.Sprintf("from the first POST of %d agents until %d hosts are active", agents, agents*each))
+	line("hosts joined", fmt.Sprintf("%.1f s", time.Since(begin).Seconds()), fmt.Sprintf("from the first POST of %d agents until %d hosts are active", agents, b.hosts))
 	if _, err := r.create(ctx, map[string]any{"imageUuid": "sim:bench"}, time.Millisecond); err != nil {
 		return err // the image is known now
 	}

@@ -127,17 +127,18 @@ func (r *rig) close() {
 	_ = os.RemoveAll(r.home)
 }
 
-// simHosts joins agents with so many hosts each, which the server plays itself,
-// and waits until all hosts are active.
-func (r *rig) simHosts(ctx context.Context, agents, each int) error {
-	for i := range agents {
-		uuid := fmt.Sprintf("bench-%d", i)
+// simHosts joins hosts that the server plays itself, ten to an agent, and waits
+// until all of them are active.
+func (r *rig) simHosts(ctx context.Context, hosts int) (agents int, err error) {
+	for left := hosts; left > 0; left -= 10 {
+		uuid := fmt.Sprintf("bench-%d", agents)
 		agent := map[string]any{"uri": "sim://" + uuid, "uuid": uuid, "managedConfig": false, "data": map[string]any{
-			"io.cattle.platform.agent.connection.simulator.AgentConnectionSimulator": map[string]any{"hosts": each}}}
+			"io.cattle.platform.agent.connection.simulator.AgentConnectionSimulator": map[string]any{"hosts": min(left, 10)}}}
 		if err := r.ask(ctx, "POST", "/v1/agents", agent, nil); err != nil {
-			return err
+			return agents, err
 		}
+		agents++
 	}
-	active := fmt.Sprintf("/v1/hosts?state=active&limit=%d", agents*each)
-	return r.wait(ctx, "the simulated hosts", 2*time.Minute, func() bool { return r.count(ctx, active) == agents*each })
+	active := fmt.Sprintf("/v1/hosts?state=active&limit=%d", hosts)
+	return agents, r.wait(ctx, "the simulated hosts", 2*time.Minute, func() bool { return r.count(ctx, active) == hosts })
 }

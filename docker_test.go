@@ -134,3 +134,33 @@ func TestAnImageThatCannotBeHadEndsWithTheReason(t *testing.T) {
 		t.Errorf("the user reads %v: %v", o["transitioning"], o["transitioningMessage"])
 	}
 }
+
+// A host whose agent is gone gets nothing new, and is back when the agent is.
+func TestAHostWhoseAgentIsGoneGetsNothingNew(t *testing.T) {
+	t.Parallel()
+	in := &installation{t, []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_HTTP_PORT=" + freePort(t),
+		"CATTLE_TASK_AGENT_PING_SCHEDULE=0.2", "CATTLE_AGENT_PING_RECONNECT_AFTER_FAILED_COUNT=3"}}
+	p := in.start()
+	env := []string{"CATTLE_HOME=" + t.TempDir()}
+	agent := start(t, env, "agent", "--url", p.url, "--drivers", "sim")
+	until(t, "the host to join", 30*time.Second, func() bool { return len(p.list("/v1/hosts?kind=sim&state=active")) == 1 })
+	place := func() object {
+		_, c := p.ask("POST", "/v1/containers", object{"imageUuid": "sim:x"})
+		path := "/v1/containers/" + c.id()
+		until(t, "an end", 45*time.Second, func() bool { _, c = p.ask("GET", path, nil); return c["transitioning"] != "yes" })
+		return c
+	}
+	if c := place(); c.state() != "running" {
+		t.Fatalf("on a host of its own agent a container is %s: %v", c.state(), c["transitioningMessage"])
+	}
+	agent.kill()
+	until(t, "the agent to be missed", 30*time.Second, func() bool { return len(p.list("/v1/agents?state=reconnecting")) == 1 })
+	if c := place(); c.state() != "removed" || c["transitioningMessage"] != "Failed to find a placement" {
+		t.Fatalf("without its agent a container is %s: %v", c.state(), c["transitioningMessage"])
+	}
+	start(t, env, "agent", "--url", p.url, "--drivers", "sim")
+	until(t, "the agent to be back", 30*time.Second, func() bool { return len(p.list("/v1/agents?state=active")) == 1 })
+	if c := place(); c.state() != "running" {
+		t.Fatalf("after its return a container is %s: %v", c.state(), c["transitioningMessage"])
+	}
+}

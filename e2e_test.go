@@ -528,3 +528,23 @@ func TestSecurityIsOnBeyondLoopback(t *testing.T) {
 		t.Fatalf("the administrator gets %s", resp.Status)
 	}
 }
+
+// The simulator fails what it is told to, by a key in the instance's own data.
+func TestAFaultOnDemand(t *testing.T) {
+	t.Parallel()
+	installations(t, func(t *testing.T, in *installation) {
+		p := in.start()
+		p.simulators(1)
+		for _, command := range []string{"compute.instance.activate", "storage.volume.activate"} {
+			_, c := p.ask("POST", "/v1/containers", object{"imageUuid": "sim:x", "data": object{
+				command + "::fail": true,
+				"io.cattle.platform.process.instance.InstanceStart": object{"computeTries": 1},
+			}})
+			path := "/v1/containers/" + c.id()
+			until(t, "the start to be given up", 45*time.Second, func() bool { _, c = p.ask("GET", path, nil); return c.state() == "removed" })
+			if c["transitioning"] != "error" || c["transitioningMessage"] != "Failing ["+command+"]" {
+				t.Errorf("the user reads %v: %v", c["transitioning"], c["transitioningMessage"])
+			}
+		}
+	})
+}

@@ -34,7 +34,6 @@ import (
 	"github.com/cattleio/cattle/shared/wire"
 	"github.com/cattleio/cattle/workers"
 	"github.com/cattleio/cattle/workers/agent/driver/sim"
-	"github.com/cattleio/cattle/workers/engine"
 )
 
 // profiles are the parts of a server.
@@ -289,7 +288,7 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 		g.Go(func() error { return work.Run(ctx) })
 	}
 	if s.parts["scheduler"] {
-		g.Go(func() error { return functions.Run(ctx, s.functions()) })
+		g.Go(func() error { return s.scheduler().Run(ctx) })
 	}
 	agents, web := ln, ln
 	if s.parts["gateway"] && s.parts["api"] {
@@ -307,8 +306,26 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 	}
 }
 
-func (s *server) functions() functions.Deps {
-	return functions.Deps{Store: s.store, Ring: s.queue.Ring, Depth: s.queue.Depth, Locks: s.locks, Settings: s.settings, Server: s.id, Log: s.log}
+func (s *server) scheduler() *functions.Scheduler {
+	return functions.New(functions.Deps{Store: s.store, Ring: s.queue.Ring, Depth: s.queue.Depth, Connected: s.connected,
+		Locks: s.locks, Settings: s.settings, Server: s.id, Log: s.log})
+}
+
+// connected asks the bus who is heard: a gateway listens for each agent it holds.
+func (s *server) connected(ctx context.Context, agents []int64) (map[int64]bool, error) {
+	channels := make([]string, len(agents))
+	for i, id := range agents {
+		channels[i] = wire.AgentChannel(fmt.Sprint(id))
+	}
+	heard, err := s.bus.Heard(ctx, channels...)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[int64]bool, len(agents))
+	for i, id := range agents {
+		out[id] = heard[channels[i]] > 0
+	}
+	return out, nil
 }
 
 func (s *server) api(work *workers.Worker) api.Deps {
@@ -343,8 +360,7 @@ func (s *server) tell(channel string) {
 
 // changed announces a write of the API.
 func (s *server) changed(c rest.Change, work *workers.Worker) {
-	if engine.IsExternal(c.Type) {
-		work.Engine().ForgetExternal()
+	if work.Changed(c.Type) {
 		s.tell(wire.ExternalChannel)
 	}
 	go func() {
@@ -363,19 +379,14 @@ func (s *server) changed(c rest.Change, work *workers.Worker) {
 
 // runTask runs a task now, in the background.
 func (s *server) runTask(name string) error {
-	for _, f := range functions.All {
-		if f.Name == name {
-			go func() {
-				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-				defer cancel()
-				if err := f.Run(ctx, s.functions()); err != nil {
-					s.log.Warn("task failed", "task", name, "err", err)
-				}
-			}()
-			return nil
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := s.scheduler().Task(ctx, name); err != nil {
+			s.log.Warn("task failed", "task", name, "err", err)
 		}
-	}
-	return fmt.Errorf("there is no task %s", name)
+	}()
+	return nil
 }
 
 // simulate plays an agent whose address is sim://.

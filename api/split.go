@@ -145,7 +145,7 @@ func (b *branch) Addr() net.Addr { return b.addr }
 // handOver gives a connection that has been the web's, and now asks for the event
 // stream, to the gateway together with the request.
 func (b *branch) handOver(c *fiber.Ctx) error {
-	if !forGateway(c.Method(), c.Path()) {
+	if !forGateway(c.Method(), c.Path()) || c.Method() == fiber.MethodGet && c.Get(fiber.HeaderUpgrade) == "" {
 		return c.Next()
 	}
 	request := c.Request().String()

@@ -5,6 +5,7 @@ package functions
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -24,45 +25,68 @@ type Settings interface {
 
 // Deps is what functions stand on.
 type Deps struct {
-	Store    *store.Store
-	Ring     func([]process.Bell)
-	Depth    func() (int, error) // tasks that wait in the queue
-	Locks    *lock.Locks
-	Settings Settings
-	Server   string
-	Log      *slog.Logger
+	Store *store.Store
+	Ring  func([]process.Bell)
+	Depth func() (int, error) // tasks that wait in the queue
+	// Connected tells of each agent whether a gateway holds it.
+	Connected func(ctx context.Context, agents []int64) (map[int64]bool, error)
+	Locks     *lock.Locks
+	Settings  Settings
+	Server    string
+	Log       *slog.Logger
 }
 
 // Function is one thing that the clock starts.
 type Function struct {
 	Name string // of the task, and of the setting task.NAME.schedule in seconds
-	Run  func(ctx context.Context, d Deps) error
+	Run  func(ctx context.Context, s *Scheduler) error
 }
 
 // All lists the functions.
-var All = []Function{reconcile, purge, cleanup}
+var All = []Function{reconcile, purge, cleanup, liveness}
+
+// Scheduler starts functions and remembers what they have to from one run to the
+// next. Losing that costs them a little time.
+type Scheduler struct {
+	Deps
+	mu     sync.Mutex
+	absent map[int64]int // runs of liveness since an agent was seen
+}
+
+// New returns a scheduler.
+func New(d Deps) *Scheduler { return &Scheduler{Deps: d, absent: map[int64]int{}} }
 
 // Run starts each function by its schedule while this server leads, until ctx ends.
-func Run(ctx context.Context, d Deps) error {
-	d.Locks.Lead(ctx, "scheduler", 10*time.Second, func(ctx context.Context) {
+func (s *Scheduler) Run(ctx context.Context) error {
+	s.Locks.Lead(ctx, "scheduler", 10*time.Second, func(ctx context.Context) {
 		var wait sync.WaitGroup
 		for _, f := range All {
-			wait.Go(func() { repeat(ctx, d, f) })
+			wait.Go(func() { s.repeat(ctx, f) })
 		}
 		wait.Wait()
 	})
 	return nil
 }
 
+// Task runs a function now.
+func (s *Scheduler) Task(ctx context.Context, name string) error {
+	for _, f := range All {
+		if f.Name == name {
+			return f.Run(ctx, s)
+		}
+	}
+	return fmt.Errorf("there is no task %s", name)
+}
+
 // repeat runs one function, with a pause from the end of a run to the next that
 // varies by a fifth. The schedule is read anew each time.
-func repeat(ctx context.Context, d Deps, f Function) {
+func (s *Scheduler) repeat(ctx context.Context, f Function) {
 	for {
-		every := d.Settings.Seconds("task." + f.Name + ".schedule")
+		every := s.Settings.Seconds("task." + f.Name + ".schedule")
 		if every <= 0 {
 			every = time.Minute // switched off; look again whether it still is
-		} else if err := f.Run(ctx, d); err != nil && ctx.Err() == nil {
-			d.Log.WarnContext(ctx, "task failed", "task", f.Name, "err", err)
+		} else if err := f.Run(ctx, s); err != nil && ctx.Err() == nil {
+			s.Log.WarnContext(ctx, "task failed", "task", f.Name, "err", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -11,7 +11,7 @@ import (
 
 // purge launches the purge of what was removed long enough ago, a page of each type
 // at a time.
-var purge = Function{Name: "purge.resources", Run: func(ctx context.Context, d Deps) error {
+var purge = Function{Name: "purge.resources", Run: func(ctx context.Context, d *Scheduler) error {
 	for _, typ := range resource.All.Tables() {
 		def := resource.All.Verb(typ, "purge")
 		if def == nil || !typ.HasColumn("removed") {
@@ -40,6 +40,6 @@ var purge = Function{Name: "purge.resources", Run: func(ctx context.Context, d D
 }}
 
 // cleanup forgets the logs and rows of processes that ended long ago.
-var cleanup = Function{Name: "cleanup.process.instances", Run: func(ctx context.Context, d Deps) error {
+var cleanup = Function{Name: "cleanup.process.instances", Run: func(ctx context.Context, d *Scheduler) error {
 	return d.Store.ForgetEnded(ctx, 1000*d.Settings.Int("process.instance.retention.seconds"), 5000)
 }}

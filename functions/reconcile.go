@@ -5,7 +5,7 @@ import "context"
 // reconcile rings for every process that should be running and is not: its bell
 // was lost, its worker died, its pause is over. It is what makes the queue
 // dispensable. A page at a time, and none while the queue is full anyway.
-var reconcile = Function{Name: "process.replay", Run: func(ctx context.Context, d Deps) error {
+var reconcile = Function{Name: "process.replay", Run: func(ctx context.Context, d *Scheduler) error {
 	size := int(d.Settings.Int("process.replay.batch.size"))
 	if size <= 0 {
 		size = 500

@@ -99,6 +99,16 @@ func (w *Worker) tell(changes []engine.Change) {
 	}
 }
 
+// Changed takes the news of a write by another part of this process, and tells
+// whether other workers want to hear of it.
+func (w *Worker) Changed(typ string) bool {
+	if !engine.IsExternal(typ) {
+		return false
+	}
+	w.engine.ForgetExternal()
+	return true
+}
+
 // stateChange is the data of the event state.change.
 type stateChange struct {
 	Previous string `json:"previousState"`

@@ -112,6 +112,23 @@ func (b *Bus) Publish(ctx context.Context, channel, payload string) (receivers i
 	return b.client.Publish(ctx, b.prefix+channel, payload).Result()
 }
 
+// Heard tells of each channel how many listen to it.
+func (b *Bus) Heard(ctx context.Context, channels ...string) (map[string]int64, error) {
+	full := make([]string, len(channels))
+	for i, c := range channels {
+		full[i] = b.prefix + c
+	}
+	counts, err := b.client.PubSubNumSub(ctx, full...).Result()
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]int64, len(counts))
+	for c, n := range counts {
+		out[strings.TrimPrefix(c, b.prefix)] = n
+	}
+	return out, nil
+}
+
 // Subscribe calls f with every message of a channel until the returned function is
 // called. f must not block: it runs where messages are read. Subscribe returns
 // once the subscription is in force, or ctx ends; it comes into force later then.

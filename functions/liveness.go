@@ -1,0 +1,91 @@
+package functions
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/store"
+)
+
+// liveness notices agents that no gateway holds any more, and takes them through
+// agent.reconnect: their hosts get nothing new until they answer again. An agent
+// has agent.ping.reconnect.after.failed.count runs to come back. When many are gone
+// at once it is rather a gateway or the network that is: then they have four times
+// that, and their return is awaited instead of moved.
+var liveness = Function{Name: "agent.ping", Run: func(ctx context.Context, s *Scheduler) error {
+	agents, err := s.Store.Find(ctx, resource.All.Type("agent"), process.Match{"state": "active"})
+	if err != nil {
+		return err
+	}
+	ids := make([]int64, 0, len(agents))
+	for _, a := range agents {
+		if !strings.HasPrefix(a.Str("uri"), "sim://") { // those are played when they are needed
+			ids = append(ids, a.ID())
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	there, err := s.Connected(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, id := range s.missing(ids, there) {
+		if err := s.reconnect(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}}
+
+// missing counts who is absent and returns those who have been for too long.
+func (s *Scheduler) missing(ids []int64, there map[int64]bool) []int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	gone := 0
+	for _, id := range ids {
+		if there[id] {
+			delete(s.absent, id)
+			continue
+		}
+		gone++
+		s.absent[id]++
+	}
+	patience := max(int(s.Settings.Int("agent.ping.reconnect.after.failed.count")), 1)
+	if gone > 5 && gone*10 > len(ids) {
+		patience *= 4
+	}
+	var out []int64
+	for _, id := range ids {
+		if s.absent[id] >= patience {
+			out = append(out, id)
+			delete(s.absent, id)
+		}
+	}
+	return out
+}
+
+func (s *Scheduler) reconnect(ctx context.Context, id int64) error {
+	def := resource.All.Process("agent.reconnect")
+	var launched *store.Launched
+	err := s.Store.Write(ctx, "reconnect", func(tx *store.Tx) error {
+		row, err := tx.Get(ctx, resource.All.Type("agent"), id)
+		if err != nil || row.State() != "active" {
+			return err
+		}
+		launched, err = tx.Launch(ctx, store.Launch{Process: def, Row: row, Server: s.Server,
+			Priority: int(s.Settings.Int("process." + def.Name + ".priority"))})
+		return err
+	})
+	if errors.Is(err, store.ErrCannotStart) || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
+		return nil // somebody moved it; next time
+	}
+	if launched != nil {
+		s.Ring(launched.Bells)
+		s.Log.WarnContext(ctx, "agent is gone", "agent", id)
+	}
+	return err
+}
