@@ -41,5 +41,5 @@ var purge = Function{Name: "purge.resources", Run: func(ctx context.Context, d *
 
 // cleanup forgets the logs and rows of processes that ended long ago.
 var cleanup = Function{Name: "cleanup.process.instances", Run: func(ctx context.Context, d *Scheduler) error {
-	return d.Store.ForgetEnded(ctx, 1000*d.Settings.Int("process.instance.retention.seconds"), 5000)
+	return d.Store.ForgetEnded(ctx, 1000*d.Settings.Int("process.instance.retention.seconds"), 1000)
 }}

@@ -361,24 +361,34 @@ func (s *Store) Process(ctx context.Context, id int64) (*Process, error) {
 	return scanProcess(s.db.DB.QueryRowContext(ctx, s.bind(`select `+processColumns+` from process_instance where id = ?`), s.args([]any{id})...))
 }
 
-// ForgetEnded erases processes that ended longer ago, with their logs, at most
-// limit of them. An age of 0 keeps everything.
-func (s *Store) ForgetEnded(ctx context.Context, ageMillis int64, limit int) error {
+// ForgetEnded erases processes that ended longer ago, with their logs, a page in a
+// transaction until none is left. An age of 0 keeps everything.
+func (s *Store) ForgetEnded(ctx context.Context, ageMillis int64, page int) error {
 	if ageMillis <= 0 {
 		return nil
 	}
-	return s.Write(ctx, "forget", func(t *Tx) error {
-		const old = `select id from process_instance where end_time < ? order by end_time limit ?`
+	for {
+		n, err := s.forgetPage(ctx, ageMillis, page)
+		if n < int64(page) || err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Store) forgetPage(ctx context.Context, ageMillis int64, page int) (n int64, err error) {
+	err = s.Write(ctx, "forget", func(t *Tx) error {
+		const old = `select id from process_instance where end_time < ? order by end_time, id limit ?`
 		now, err := t.Now(ctx)
 		if err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, `delete from process_execution where process_instance_id in (`+old+`)`, now-ageMillis, int64(limit)); err != nil {
+		if _, err := t.exec(ctx, `delete from process_execution where process_instance_id in (`+old+`)`, now-ageMillis, int64(page)); err != nil {
 			return err
 		}
-		_, err = t.exec(ctx, `delete from process_instance where id in (`+old+`)`, now-ageMillis, int64(limit))
+		n, err = t.exec(ctx, `delete from process_instance where id in (`+old+`)`, now-ageMillis, int64(page))
 		return err
 	})
+	return n, err
 }
 
 // Expire ends every lease at once. It is for the one server of an embedded database,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/resource"
@@ -201,4 +202,47 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestEndedProcessesAreForgottenWithTheirLogs(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		ctx := context.Background()
+		s := testkit.Store(t, address)
+		for i := range 7 {
+			row := store.NewRow(resource.All.Type("account"), 1, nil)
+			must(t, s.Write(ctx, "test", func(tx *store.Tx) error {
+				l, err := tx.Launch(ctx, store.Launch{Process: resource.All.Process("account.create"), Row: row})
+				if err != nil || i%2 == 1 {
+					return err
+				}
+				p, err := tx.Claim(ctx, l.ID, "here", 1000)
+				if err != nil {
+					return err
+				}
+				if err := tx.Log(ctx, p, row.UUID(), "{}"); err != nil {
+					return err
+				}
+				return tx.Finish(ctx, p, process.Done)
+			}))
+		}
+		must(t, s.ForgetEnded(ctx, 3_600_000, 2)) // none is an hour old
+		count := func(typ string) int {
+			rows, err := s.Find(ctx, resource.All.Type(typ), nil)
+			must(t, err)
+			return len(rows)
+		}
+		if n := count("processInstance"); n != 7 {
+			t.Fatalf("%d of 7 are left", n)
+		}
+		for end := time.Now().Add(10 * time.Second); count("processInstance") != 3; { // once they are a millisecond old
+			must(t, s.ForgetEnded(ctx, 1, 2))
+			if time.Now().After(end) {
+				t.Fatalf("%d processes are left, not the 3 that are pending", count("processInstance"))
+			}
+		}
+		if n := count("processExecution"); n != 0 {
+			t.Fatalf("%d logs are left of nothing", n)
+		}
+	})
 }

@@ -409,6 +409,7 @@ func (f *frame) Call(ctx context.Context, c process.Call) (json.RawMessage, erro
 		}
 		return nil, &process.WaitingError{For: what, Agent: c.AgentID, After: timeout}
 	}
+	r.e.Caller.Forget(asked.ID)
 	return nil, err
 }
 

@@ -1,0 +1,372 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lxzan/gws"
+)
+
+// listener is an open event stream.
+type listener struct {
+	t      *testing.T
+	p      *program
+	frames chan object
+	close  func()
+}
+
+// as is the same server with somebody else asking.
+func (p *program) as(access, secret string) *program {
+	q := *p
+	q.url = strings.Replace(p.url, "http://", "http://"+access+":"+secret+"@", 1)
+	return &q
+}
+
+// account makes an account with a key and returns the server as it sees it.
+func (p *program) account(kind string) (*program, object) {
+	p.t.Helper()
+	_, a := p.ask("POST", "/v1/accounts", object{"kind": kind, "name": kind})
+	p.becomes("/v1/accounts/"+a.id(), "active")
+	var key object
+	until(p.t, "the key of the account", 20*time.Second, func() bool {
+		for _, k := range p.list("/v1/credentials?kind=apiKey&state=active&accountId=" + a.id()) {
+			key = k
+		}
+		return key != nil
+	})
+	return p.as(key["publicValue"].(string), key["secretValue"].(string)), a
+}
+
+// send posts text and returns the status and the body.
+func (p *program) send(path, kind, body string) (int, string) {
+	p.t.Helper()
+	req, err := http.NewRequest("POST", p.url+path, strings.NewReader(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+// publish sends an event that must be taken.
+func (p *program) publish(e object) {
+	p.t.Helper()
+	b, _ := json.Marshal(e)
+	if status, text := p.send("/v1/publish", "", string(b)); status != 201 || text != "" {
+		p.t.Fatalf("publish answers %d %q", status, text)
+	}
+}
+
+// listen opens a stream of lines with a POST, and waits for it to be in force.
+func (p *program) listen(kind, body string) *listener {
+	p.t.Helper()
+	req, err := http.NewRequest("POST", p.url+"/v1/subscribe", strings.NewReader(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	l := &listener{p.t, p, make(chan object, 10_000), func() { _ = resp.Body.Close() }}
+	p.t.Cleanup(l.close)
+	if resp.StatusCode != 201 || resp.Header.Get("Content-Type") != "text/plain" {
+		b, _ := io.ReadAll(resp.Body)
+		p.t.Fatalf("subscribe answers %s: %s", resp.Status, b)
+	}
+	go func() {
+		defer close(l.frames)
+		for r := bufio.NewReader(resp.Body); ; {
+			line, err := r.ReadString('\n')
+			if err != nil {
+				return
+			}
+			if empty, _ := r.ReadString('\n'); empty != "\n" {
+				p.t.Errorf("behind an event there is %q", empty)
+			}
+			o := object{}
+			if json.Unmarshal([]byte(line), &o) != nil {
+				p.t.Errorf("an event is %q", line)
+			}
+			l.frames <- o
+		}
+	}()
+	l.ready()
+	return l
+}
+
+// names is the body of a subscription.
+func names(n ...string) string {
+	b, _ := json.Marshal(object{"eventNames": n})
+	return string(b)
+}
+
+// watch opens a WebSocket, and waits for it to be in force.
+func (p *program) watch(query string) *listener {
+	p.t.Helper()
+	l := &listener{p.t, p, make(chan object, 10_000), nil}
+	header := http.Header{}
+	address := strings.Replace(p.url, "http", "ws", 1)
+	if req, err := http.NewRequest("GET", p.url, nil); err == nil && req.URL.User != nil {
+		password, _ := req.URL.User.Password()
+		req.SetBasicAuth(req.URL.User.Username(), password)
+		header = req.Header
+		address = "ws://" + req.URL.Host
+	}
+	conn, _, err := gws.NewClient(frames{l: l}, &gws.ClientOption{Addr: address + "/v1/subscribe?" + query, RequestHeader: header})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	l.close = func() { _ = conn.NetConn().Close() }
+	p.t.Cleanup(l.close)
+	go conn.ReadLoop()
+	l.ready()
+	return l
+}
+
+type frames struct {
+	gws.BuiltinEventHandler
+	l *listener
+}
+
+func (f frames) OnMessage(_ *gws.Conn, m *gws.Message) {
+	o := object{}
+	if json.Unmarshal(m.Bytes(), &o) != nil {
+		f.l.t.Errorf("a frame is %q", m.Bytes())
+	}
+	f.l.frames <- o
+}
+
+func (f frames) OnClose(*gws.Conn, error) { close(f.l.frames) }
+
+// ready takes the first frame, which says that the stream is in force.
+func (l *listener) ready() {
+	l.t.Helper()
+	if o := l.next("the first ping", func(object) bool { return true }); o["name"] != "ping" || o["replyTo"] != nil {
+		l.t.Fatalf("the first frame is %v", o)
+	}
+}
+
+// next waits for an event; others are passed over.
+func (l *listener) next(what string, wanted func(object) bool) object {
+	l.t.Helper()
+	limit := time.After(30 * time.Second)
+	for {
+		select {
+		case o, open := <-l.frames:
+			if !open {
+				l.t.Fatalf("the stream ended before %s", what)
+			}
+			if wanted(o) {
+				return o
+			}
+		case <-limit:
+			l.t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// named wants the next event of a name.
+func (l *listener) named(name string) object {
+	l.t.Helper()
+	return l.next(name, func(o object) bool { return o["name"] == name })
+}
+
+
+func server(t *testing.T, env ...string) *program {
+	t.Helper()
+	return (&installation{t, append(env, "CATTLE_HOME="+t.TempDir(), "CATTLE_HTTP_PORT="+freePort(t))}).start()
+}
+
+func TestEveryWayToSubscribe(t *testing.T) {
+	t.Parallel()
+	installations(t, func(t *testing.T, in *installation) {
+		p := in.start()
+		const demo = "instance.start;handler=de-mo"
+		var form bytes.Buffer
+		form.WriteString("--x\r\nContent-Disposition: form-data; name=\"eventNames\"\r\n\r\n" + demo +
+			"\r\n--x\r\nContent-Disposition: form-data; name=\"eventNames\"\r\n\r\nother\r\n--x--\r\n")
+		all := []*listener{
+			p.listen("", names(demo, "other")),
+			p.listen("application/x-www-form-urlencoded", names(demo, "other")), // as curl -d says
+			p.listen("application/x-www-form-urlencoded", "eventNames="+demo+"&eventNames=other"),
+			p.listen("multipart/form-data; boundary=x", form.String()),
+			p.watch("eventNames=" + demo + "&eventNames=other"),
+			p.watch("eventNames=instance.start%3Bhandler%3Dde-mo&eventNames=other"),
+			p.watch("eventNames=*&eventNames=other"),
+			p.watch("eventNames=instance.*"),
+		}
+		p.publish(object{"name": demo, "resourceType": "instance", "resourceId": "1i7", "data": object{"a": "<b>"}, "time": "12", "timeoutMillis": 5, "replyTo": "reply.a.b"})
+		for i, l := range all {
+			o := l.named(demo)
+			if data, _ := o["data"].(map[string]any); o["resourceId"] != "1i7" || o["resourceType"] != "instance" || data["a"] != "<b>" || o["time"] != 12.0 {
+				t.Errorf("listener %d reads %v", i, o)
+			}
+			for _, key := range []string{"id", "previousIds", "previousNames", "replyTo", "publisher", "timeoutMillis", "transitioning",
+				"transitioningMessage", "transitioningInternalMessage", "transitioningProgress", "context"} {
+				if _, ok := o[key]; !ok {
+					t.Errorf("listener %d misses %s", i, key)
+				}
+			}
+		}
+	})
+}
+
+func TestPingsShowThatAStreamLives(t *testing.T) {
+	t.Parallel()
+	p := server(t, "CATTLE_API_SUB_PING_INTERVAL_MILLIS=30", "CATTLE_API_SUB_MAX_PINGS=4")
+	for _, l := range []*listener{p.listen("", "{}"), p.watch("")} {
+		for range 3 {
+			l.named("ping")
+		}
+		if o, open := <-l.frames; open {
+			t.Errorf("after the last ping came %v", o)
+		}
+	}
+}
+
+func TestWhatCannotBeSubscribedToOrPublished(t *testing.T) {
+	t.Parallel()
+	p := server(t, "CATTLE_API_SECURITY_ENABLED=false")
+	user, _ := p.account("user")
+	reader, _ := p.account("readAdmin")
+	for _, x := range []struct {
+		who         *program
+		path, body  string
+		status      int
+		code, field string
+	}{
+		{p, "/v1/subscribe", `{"eventNames":["a b"]}`, 422, "InvalidCharacters", "eventNames"},
+		{p, "/v1/subscribe", `{"eventNames":[""]}`, 422, "MinLengthExceeded", "eventNames"},
+		{p, "/v1/subscribe", `{"eventNames":[`, 400, "InvalidBodyContent", ""},
+		{p, "/v1/subscribe", `{"agentId":"1a99"}`, 422, "InvalidReference", "agentId"},
+		{p, "/v1/publish", `{"data":{}}`, 422, "MissingRequired", "name"},
+		{p, "/v1/publish", `no`, 400, "InvalidBodyContent", ""},
+		{reader, "/v1/publish", `{"name":"a"}`, 405, "Method not allowed", ""},
+		{user, "/v1/publish", `{"name":"a"}`, 404, "Not Found", ""},
+	} {
+		status, text := x.who.send(x.path, "", x.body)
+		o := object{}
+		_ = json.Unmarshal([]byte(text), &o)
+		field, _ := o["fieldName"].(string)
+		if status != x.status || o["code"] != x.code || field != x.field || o["type"] != "error" {
+			t.Errorf("%s %s answers %d %s", x.path, x.body, status, text)
+		}
+	}
+	if status, o := p.ask("GET", "/v1/subscribe?eventNames=a", nil); status != 200 || o["type"] != "collection" {
+		t.Errorf("a GET answers %d %v", status, o)
+	}
+}
+
+func TestAccountsHearWhatIsTheirs(t *testing.T) {
+	t.Parallel()
+	p := server(t)
+	user, account := p.account("user")
+	number := strings.TrimPrefix(account.id(), "1a")
+	l := user.listen("", names("news;account=1", "last"))
+	p.publish(object{"name": "news"})
+	p.publish(object{"name": "news;account=1"})
+	p.publish(object{"name": "last"})
+	p.publish(object{"name": "news;account=" + number, "data": object{"for": "you"}})
+	if o := l.next("the news", func(o object) bool { return o["name"] != "ping" }); o["name"] != "news" || o["data"] == nil {
+		t.Errorf("the user hears %v", o)
+	}
+}
+
+func TestSecuredStreamsWantAKey(t *testing.T) {
+	t.Parallel()
+	p := server(t, "CATTLE_API_SECURITY_ENABLED=true", "CATTLE_HTTP_HOST=0.0.0.0")
+	var access, secret string
+	until(t, "the key", 5*time.Second, func() bool {
+		for _, line := range strings.Fields(p.log.String()) {
+			if v, ok := strings.CutPrefix(line, "CATTLE_ACCESS_KEY="); ok {
+				access = v
+			}
+			if v, ok := strings.CutPrefix(line, "CATTLE_SECRET_KEY="); ok {
+				secret = v
+			}
+		}
+		return secret != ""
+	})
+	for _, path := range []string{"/v1/subscribe", "/v1/publish"} {
+		for _, who := range []*program{p, p.as(access, "wrong"), p.as("nobody", secret)} {
+			if status, text := who.send(path, "", `{"name":"a"}`); status != 401 || !strings.Contains(text, `"Unauthorized"`) {
+				t.Errorf("a stranger gets %d %s", status, text)
+			}
+		}
+	}
+	admin := p.as(access, secret)
+	l := admin.listen("", names("news"))
+	admin.publish(object{"name": "news"})
+	l.named("news")
+}
+
+// Whoever may see a resource is told of it once it has changed, and reads it as a
+// GET would give it.
+func TestAResourceChanges(t *testing.T) {
+	t.Parallel()
+	installations(t, func(t *testing.T, in *installation) {
+		p := in.start()
+		p.simulators(1)
+		user, account := p.account("user")
+		other, _ := p.account("user")
+		admins := p.watch("eventNames=resource.change&include=instanceHostMaps")
+		users := user.listen("", names("resource.change"))
+		others := other.listen("", names("resource.change", "last"))
+		suffixed := p.listen("", names("resource.change;account="+strings.TrimPrefix(account.id(), "1a")))
+
+		_, c := user.ask("POST", "/v1/containers", object{"imageUuid": "sim:x", "name": "seen"})
+		running := func(o object) bool {
+			data, _ := o["data"].(map[string]any)
+			r, _ := data["resource"].(map[string]any)
+			return r["id"] == c.id() && r["state"] == "running"
+		}
+		resource := func(o object) object { return o["data"].(map[string]any)["resource"].(map[string]any) }
+		r := resource(admins.next("the container to run", running))
+		if maps, _ := r["instanceHostMaps"].([]any); len(maps) != 1 || r["accountId"] != account.id() {
+			t.Errorf("the administrator reads %v", r)
+		}
+		path := "/v1/containers/" + c.id()
+		r = resource(users.next("the container to run", running))
+		_, want := user.ask("GET", path, nil)
+		for name, v := range want {
+			if fmt.Sprint(r[name]) != strings.ReplaceAll(fmt.Sprint(v), user.url, p.url) {
+				t.Errorf("the user reads %s %v, not %v", name, r[name], v)
+			}
+		}
+		suffixed.next("the container to run", running)
+
+		p.ask("PUT", path, object{"description": "renamed by the administrator"})
+		users.next("the new description", func(o object) bool {
+			data, _ := o["data"].(map[string]any)
+			r, _ := data["resource"].(map[string]any)
+			return r["description"] == "renamed by the administrator"
+		})
+		for len(others.frames) > 0 {
+			if o := <-others.frames; o["name"] != "ping" && fmt.Sprint(o["resourceId"]) == c.id() {
+				t.Errorf("another account hears %v", o)
+			}
+		}
+	})
+}
