@@ -124,7 +124,7 @@ func (e *engine) round(ctx context.Context, one func(context.Context) error) (fl
 }
 
 func (e *engine) cattle(ctx context.Context) error {
-	_, err := e.rig.create(ctx, map[string]any{"imageUuid": "docker:" + e.image, "command": "sleep", "commandArgs": []string{"1000"}}, 5*time.Millisecond)
+	_, err := e.rig.create(ctx, map[string]any{"imageUuid": "docker:" + e.image, "command": "sleep", "commandArgs": []string{"1000"}}, 50*time.Millisecond)
 	return err
 }
 

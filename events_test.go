@@ -193,8 +193,7 @@ func (l *listener) named(name string) object {
 	return l.next(name, func(o object) bool { return o["name"] == name })
 }
 
-
-func server(t *testing.T, env ...string) *program {
+func embedded(t *testing.T, env ...string) *program {
 	t.Helper()
 	return (&installation{t, append(env, "CATTLE_HOME="+t.TempDir(), "CATTLE_HTTP_PORT="+freePort(t))}).start()
 }
@@ -235,7 +234,7 @@ func TestEveryWayToSubscribe(t *testing.T) {
 
 func TestPingsShowThatAStreamLives(t *testing.T) {
 	t.Parallel()
-	p := server(t, "CATTLE_API_SUB_PING_INTERVAL_MILLIS=30", "CATTLE_API_SUB_MAX_PINGS=4")
+	p := embedded(t, "CATTLE_API_SUB_PING_INTERVAL_MILLIS=30", "CATTLE_API_SUB_MAX_PINGS=4")
 	for _, l := range []*listener{p.listen("", "{}"), p.watch("")} {
 		for range 3 {
 			l.named("ping")
@@ -248,7 +247,7 @@ func TestPingsShowThatAStreamLives(t *testing.T) {
 
 func TestWhatCannotBeSubscribedToOrPublished(t *testing.T) {
 	t.Parallel()
-	p := server(t, "CATTLE_API_SECURITY_ENABLED=false")
+	p := embedded(t, "CATTLE_API_SECURITY_ENABLED=false")
 	user, _ := p.account("user")
 	reader, _ := p.account("readAdmin")
 	for _, x := range []struct {
@@ -281,7 +280,7 @@ func TestWhatCannotBeSubscribedToOrPublished(t *testing.T) {
 
 func TestAccountsHearWhatIsTheirs(t *testing.T) {
 	t.Parallel()
-	p := server(t)
+	p := embedded(t)
 	user, account := p.account("user")
 	number := strings.TrimPrefix(account.id(), "1a")
 	l := user.listen("", names("news;account=1", "last"))
@@ -296,7 +295,7 @@ func TestAccountsHearWhatIsTheirs(t *testing.T) {
 
 func TestSecuredStreamsWantAKey(t *testing.T) {
 	t.Parallel()
-	p := server(t, "CATTLE_API_SECURITY_ENABLED=true", "CATTLE_HTTP_HOST=0.0.0.0")
+	p := embedded(t, "CATTLE_API_SECURITY_ENABLED=true", "CATTLE_HTTP_HOST=0.0.0.0")
 	var access, secret string
 	until(t, "the key", 5*time.Second, func() bool {
 		for _, line := range strings.Fields(p.log.String()) {

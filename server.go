@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -46,8 +47,9 @@ type server struct {
 	id       string
 	log      *slog.Logger
 
-	owned *os.File     // held open while the embedded database is ours
-	store *store.Store // nil for a gateway alone: it touches no SQL
+	ready sync.WaitGroup // until every part hears what it has to
+	owned *os.File       // held open while the embedded database is ours
+	store *store.Store   // nil for a gateway alone: it touches no SQL
 	redis redis.UniversalClient
 	bus   *event.Bus
 	queue *queue.Queue
@@ -107,6 +109,7 @@ func (s *server) run(ctx context.Context) error {
 		g.Go(func() error { return s.follow(ctx) })
 	}
 	s.start(ctx, g, ln)
+	s.ready.Wait()
 	fmt.Println("Startup Succeeded, Listening on port", ln.Addr().(*net.TCPAddr).Port)
 	s.log.Info("serving", "address", ln.Addr().String(), "parts", s.names(), "server", s.id, "version", versionText())
 	err = g.Wait()
@@ -282,9 +285,10 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 	var work *workers.Worker
 	if s.parts["worker"] || s.parts["api"] { // the API shows the logic that workers run
 		work = workers.New(workers.Deps{Store: s.store, Queue: s.queue, Bus: s.bus, Locks: s.locks, Settings: s.settings,
-			Server: s.id, Slots: int(s.settings.Int("worker.slots")), Log: s.log})
+			Server: s.id, Slots: int(s.settings.Int("worker.slots")), Log: s.log, Ready: s.ready.Done})
 	}
 	if s.parts["worker"] {
+		s.ready.Add(1)
 		g.Go(func() error { return work.Run(ctx) })
 	}
 	if s.parts["scheduler"] {
@@ -295,11 +299,13 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 		agents, web = api.Split(ctx, ln)
 	}
 	if s.parts["gateway"] {
-		gate := gateway.New(gateway.Config{Bus: s.bus, Locks: s.locks, Server: s.id, Log: s.log, Settings: s.settings, Sim: simulate})
+		s.ready.Add(1)
+		gate := gateway.New(gateway.Config{Ready: s.ready.Done, Bus: s.bus, Locks: s.locks, Server: s.id, Log: s.log, Settings: s.settings, Sim: simulate})
 		g.Go(func() error { return gate.Run(ctx, agents) })
 	}
 	switch {
 	case s.parts["api"]:
+		s.ready.Add(1)
 		g.Go(func() error { return api.Run(ctx, s.api(work), web) })
 	case !s.parts["gateway"]:
 		g.Go(func() error { return s.plain(ctx, ln) })
@@ -329,7 +335,7 @@ func (s *server) connected(ctx context.Context, agents []int64) (map[int64]bool,
 }
 
 func (s *server) api(work *workers.Worker) api.Deps {
-	return api.Deps{Store: s.store, Bus: s.bus, Settings: s.settings, Log: s.log, Rest: rest.Config{
+	return api.Deps{Store: s.store, Bus: s.bus, Settings: s.settings, Log: s.log, Ready: s.ready.Done, Rest: rest.Config{
 		Store: s.store, Settings: s.settings, ServerID: s.id, Ring: s.queue.Ring,
 		SettingsChanged: func() { s.tell(settingsChannel) },
 		Changed:         func(c rest.Change) { s.changed(c, work) },

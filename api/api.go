@@ -26,6 +26,7 @@ type Deps struct {
 	Bus      *event.Bus
 	Settings *config.Settings
 	Rest     rest.Config
+	Ready    func() // called once, when all but the port is open
 	Log      *slog.Logger
 }
 
@@ -40,6 +41,7 @@ func Run(ctx context.Context, d Deps, ln net.Listener) error {
 	a := rest.New(d.Rest)
 	defer vouch(ctx, d.Bus, voucher{d.Store, d.Rest.Auth, d.Rest.ServerID})()
 	defer show(ctx, d.Bus, &viewer{store: d.Store, auth: d.Rest.Auth, api: a, callers: map[int64]believed{}}, d.Rest.ServerID)()
+	d.Ready()
 	app := fiber.New(fiber.Config{
 		DisableStartupMessage: true, BodyLimit: maxBody, ReadBufferSize: 16 << 10,
 		ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,

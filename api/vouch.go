@@ -89,10 +89,10 @@ func (v voucher) known(ctx context.Context, q wire.AuthRequest, c auth.Caller, e
 	}
 	k := &wire.Caller{AccountID: c.AccountID, Kind: c.Kind, Style: c.Subscription, All: c.AllAccounts, Plain: c.PlainIDs}
 	if t := c.View.Type("subscribe"); t != nil {
-		k.Subscribe = t.Collection
+		k.Subscribe = append([]string{}, t.Collection...)
 	}
 	if t := c.View.Type("publish"); t != nil {
-		k.Publish = t.Collection
+		k.Publish = append([]string{}, t.Collection...)
 	}
 	return k, v.agent(ctx, k, q.AgentID)
 }

@@ -30,6 +30,7 @@ type Deps struct {
 	Server   string
 	Slots    int // attempts at the same time; 0 means 50
 	Log      *slog.Logger
+	Ready    func() // called once, when it hears replies
 }
 
 // Worker runs processes.
@@ -64,6 +65,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer up()
 	external := w.Bus.Subscribe(ctx, wire.ExternalChannel, func(string) { w.engine.ForgetExternal() })
 	defer external()
+	w.Ready()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return w.publish(ctx) })
 	g.Go(func() error { return w.Queue.Serve(ctx, w.Slots, w.engine.Execute) })

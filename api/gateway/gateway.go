@@ -55,6 +55,7 @@ type Config struct {
 	Locks  *lock.Locks
 	Server string
 	Log    *slog.Logger
+	Ready  func() // called once, when all but the port is open
 	// Settings may be nil for the standard ones.
 	Settings Settings
 	// Sim plays an agent whose address is sim://, nil if this gateway plays none.
@@ -112,6 +113,7 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 		offers := g.Bus.Subscribe(ctx, wire.ConnectChannel, func(p string) { g.offered(ctx, p) })
 		defer offers()
 	}
+	g.Ready()
 	server := &http.Server{Handler: g, ReadHeaderTimeout: handshake, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return ctx }}
 	stopped := make(chan error, 1)

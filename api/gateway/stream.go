@@ -68,7 +68,7 @@ func (s *stream) listen(ctx context.Context, name string) {
 	case ofAccount:
 		s.atEnd(s.g.changes.add(ctx, reader{stream: s, account: account, name: name}))
 	case strings.Contains(name, "*"):
-		s.atEnd(s.g.Bus.Match(ctx, wire.EventChannel(name), func(channel, p string) { s.caught(name, channel, p) }))
+		s.atEnd(s.g.Bus.SubscribeAll(ctx, wire.EventChannel(""), func(channel, p string) { s.caught(name, channel, p) }))
 	default:
 		s.atEnd(s.g.Bus.Subscribe(ctx, wire.EventChannel(name), func(p string) { s.deliver(name, "", p) }))
 	}
@@ -88,8 +88,7 @@ func (s *stream) deliver(subscribed, as, payload string) {
 	s.send(&e)
 }
 
-// caught takes an event that fits a pattern. A copy of it under a bare name is left
-// out.
+// caught takes any event for a pattern. A copy of it under a bare name is left out.
 func (s *stream) caught(pattern, channel, payload string) {
 	var e struct {
 		Name string `json:"name"`

@@ -43,11 +43,11 @@ func (g *Gateway) who(r *http.Request, agent string) (*wire.Caller, error) {
 	return c, nil
 }
 
-// may tells whether a caller may use a method of a resource: one without any does
+// may tells whether a caller may use a method of a resource; nil is one that does
 // not exist for it.
 func may(methods []string, method string) error {
 	switch {
-	case len(methods) == 0:
+	case methods == nil:
 		return fault.NotFound()
 	case !slices.Contains(methods, method):
 		return fault.NotAllowed()
@@ -127,7 +127,7 @@ var errNobody = errors.New("no server with a database answered")
 func (g *Gateway) address() string { return wire.ServerChannel("gateway." + g.Server) }
 
 // ask publishes a question on the first of the channels that anybody hears, and
-// reads the first answer.
+// reads the first answer. It repeats itself: both may be lost.
 func (g *Gateway) ask(ctx context.Context, id string, question, answer any, channels ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, authWait)
 	defer cancel()
@@ -144,20 +144,25 @@ func (g *Gateway) ask(ctx context.Context, id string, question, answer any, chan
 	if err != nil {
 		return err
 	}
-	for _, channel := range channels {
-		n, err := g.Bus.Publish(ctx, channel, string(text))
-		if err != nil {
-			return err
+	for {
+		again := 50 * time.Millisecond // nobody is there yet
+		for _, channel := range channels {
+			n, err := g.Bus.Publish(ctx, channel, string(text))
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				again = time.Second
+				break
+			}
 		}
-		if n > 0 {
-			break
+		select {
+		case <-ctx.Done():
+			return errNobody
+		case payload := <-heard:
+			return json.Unmarshal([]byte(payload), answer)
+		case <-time.After(again):
 		}
-	}
-	select {
-	case <-ctx.Done():
-		return errNobody
-	case payload := <-heard:
-		return json.Unmarshal([]byte(payload), answer)
 	}
 }
 

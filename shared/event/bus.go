@@ -28,7 +28,8 @@ type Bus struct {
 	live     map[topic]bool
 }
 
-// topic is a channel, or a pattern of channels.
+// topic is a channel, or a pattern of channels. Patterns must not overlap: some
+// servers deliver a message for the first that fits.
 type topic struct {
 	name    string
 	pattern bool
@@ -136,13 +137,10 @@ func (b *Bus) Subscribe(ctx context.Context, channel string, f func(payload stri
 	return b.subscribe(ctx, topic{channel, false}, func(_, payload string) { f(payload) })
 }
 
-// Match is Subscribe for all channels of a pattern, in which * stands for any text.
-func (b *Bus) Match(ctx context.Context, pattern string, f func(channel, payload string)) (cancel func()) {
-	return b.subscribe(ctx, topic{literal.Replace(pattern), true}, f)
+// SubscribeAll is Subscribe for all channels whose names begin with a prefix.
+func (b *Bus) SubscribeAll(ctx context.Context, prefix string, f func(channel, payload string)) (cancel func()) {
+	return b.subscribe(ctx, topic{prefix + "*", true}, f)
 }
-
-// literal leaves only the star of what Redis makes of a pattern.
-var literal = strings.NewReplacer(`\`, `\\`, "?", `\?`, "[", `\[`, "]", `\]`)
 
 func (b *Bus) subscribe(ctx context.Context, t topic, f func(channel, payload string)) (cancel func()) {
 	b.mu.Lock()
