@@ -50,7 +50,7 @@ func bench(ctx context.Context, args []string) error {
 		names = append(names, m.name)
 	}
 	only := flags.String("only", "", "what to measure, with commas: "+strings.Join(names, ", ")+"; all if empty")
-	flags.IntVar(&b.containers, "containers", 2000, "how many to start for a throughput")
+	flags.IntVar(&b.containers, "containers", 1000, "how many to start for a throughput")
 	flags.IntVar(&b.parallel, "parallel", 32, "clients that post at once for a throughput")
 	flags.IntVar(&b.hosts, "hosts", 1000, "simulated hosts for a throughput, ten to an agent")
 	flags.StringVar(&b.image, "docker-image", "cattle-test/busybox:1.35", "a local image with a sleep command")

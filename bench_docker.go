@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	dockerRounds   = 3
+	dockerRounds   = 5
 	dockerEach     = 24
 	dockerParallel = 8
 )
@@ -73,7 +73,7 @@ func (e *engine) report(ours, theirs []float64) {
 	rounds := func(all []float64) string { // sorted by now
 		return fmt.Sprintf("(median of %d rounds of %d by %d clients, %.1f to %.1f)", len(all), dockerEach, dockerParallel, all[0], all[len(all)-1])
 	}
-	line("through Cattle", fmt.Sprintf("%.1f /s", a), "POST until a GET shows 'running' "+rounds(ours))
+	line("through Cattle", fmt.Sprintf("%.1f /s", a), "POST until a GET every 50 ms shows 'running' "+rounds(ours))
 	line("docker run -d", fmt.Sprintf("%.1f /s", b), "until the command returns "+rounds(theirs))
 	judged("ratio", fmt.Sprintf("%.2f", a/b), ">= 0.90", a/b >= 0.9, "of the medians; above 1 Cattle is faster")
 }

@@ -226,6 +226,8 @@ create index host_account_id on "host" ("account_id");
 create index host_agent_id on "host" ("agent_id");
 create index host_physical_host_id on "host" ("physical_host_id");
 
+create index host_placement on "host" ("compute_free" desc, "id") where state = 'active' and removed is null;
+
 create table "host_ip_address_map" (
 	"id"                         integer primary key autoincrement,
 	"name"                       varchar(255),
@@ -317,7 +319,7 @@ create table "image_storage_pool_map" (
 );
 create unique index image_storage_pool_map_uuid on "image_storage_pool_map" ("uuid");
 create index image_storage_pool_map_remove_time on "image_storage_pool_map" (remove_time) where remove_time is not null;
-create index image_storage_pool_map_image_id on "image_storage_pool_map" ("image_id");
+create index image_storage_pool_map_image_id on "image_storage_pool_map" ("image_id", "storage_pool_id");
 create index image_storage_pool_map_storage_pool_id on "image_storage_pool_map" ("storage_pool_id");
 
 create table "instance" (

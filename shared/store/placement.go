@@ -96,3 +96,20 @@ func (t *Tx) Give(ctx context.Context, host, units int64) error {
 	_, err := t.exec(ctx, `update host set compute_free = compute_free + ? where id = ?`, units, host)
 	return err
 }
+
+// Offered tells which of the given kinds of pool offer an image.
+func (t *Tx) Offered(ctx context.Context, image int64, kinds ...string) ([]string, error) {
+	var out []string
+	for _, kind := range kinds {
+		var yes bool
+		err := t.one(ctx, `select exists (select 1 from image_storage_pool_map m join storage_pool p on p.id = m.storage_pool_id
+			where m.image_id = ? and m.removed is null and p.kind = ?)`, []any{image, kind}, &yes)
+		if err != nil {
+			return nil, err
+		}
+		if yes {
+			out = append(out, kind)
+		}
+	}
+	return out, nil
+}

@@ -25,12 +25,16 @@ const (
 	RequestReplied = "replied"
 )
 
-// SaveRequest records or renews a request that the process gives up its slot for.
+// SaveRequest records or renews a request that the process gives up its slot for,
+// or records one with its reply.
 func (t *Tx) SaveRequest(ctx context.Context, r Request) error {
-	_, err := t.exec(ctx, `insert into agent_request (id, process_id, step_key, agent_id, name, reply_to, sends, status)
-		values (?, ?, ?, ?, ?, ?, ?, 'pending')
+	if r.Status == "" {
+		r.Status = RequestPending
+	}
+	_, err := t.exec(ctx, `insert into agent_request (id, process_id, step_key, agent_id, name, reply_to, sends, status, reply)
+		values (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		on conflict (process_id, step_key) do update set sends = excluded.sends, reply_to = excluded.reply_to`,
-		r.ID, r.ProcessID, r.StepKey, r.AgentID, r.Name, r.ReplyTo, r.Sends)
+		r.ID, r.ProcessID, r.StepKey, r.AgentID, r.Name, r.ReplyTo, r.Sends, r.Status, nullText(string(r.Reply)))
 	return err
 }
 

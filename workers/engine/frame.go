@@ -399,6 +399,11 @@ func (f *frame) Call(ctx context.Context, c process.Call) (json.RawMessage, erro
 				return nil, err
 			}
 		}
+		if c.AgentID == 0 {
+			if err := f.keep(ctx, asked, reply); err != nil {
+				return nil, err
+			}
+		}
 		return open(reply)
 	case errors.Is(err, ErrSilent), errors.Is(err, ErrOffline):
 		asked.Sends++
@@ -432,9 +437,7 @@ func (f *frame) patience(c process.Call) (attempts int, timeout time.Duration) {
 	return max(attempts, 1), max(timeout, 10*time.Millisecond)
 }
 
-// use takes the reply that came while the process waited. An agent knows what it has
-// done already and says so; what a handler from outside said is kept for the rest of
-// the attempt, however often that waits again.
+// use takes the reply that came while the process waited.
 func (f *frame) use(ctx context.Context, q *store.Request) (json.RawMessage, error) {
 	reply := &wire.Event{}
 	if err := json.Unmarshal(q.Reply, reply); err != nil {
@@ -446,6 +449,25 @@ func (f *frame) use(ctx context.Context, q *store.Request) (json.RawMessage, err
 		}
 	}
 	return open(reply)
+}
+
+// keep records what a handler from outside said. An agent knows what it has done
+// already and says so; a handler is asked once in an attempt, however often that
+// waits for something else and begins again.
+func (f *frame) keep(ctx context.Context, q *store.Request, reply *wire.Event) error {
+	tx, err := f.r.unit(ctx)
+	if err != nil {
+		return err
+	}
+	q.Status = store.RequestReplied
+	if q.Reply, err = wire.Encode(reply); err != nil {
+		return err
+	}
+	if f.r.requests == nil {
+		f.r.requests = map[string]*store.Request{}
+	}
+	f.r.requests[q.StepKey] = q
+	return tx.SaveRequest(ctx, *q)
 }
 
 func (f *frame) drop(ctx context.Context, q *store.Request) error {

@@ -5,7 +5,6 @@ package placement
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -45,7 +44,7 @@ func Place(ctx context.Context, run process.Run, instance *schema.Row) error {
 	if err != nil {
 		return err
 	}
-	need, err := needs(ctx, run, instance, present, volumes)
+	need, err := needs(ctx, run, tx, instance, present, volumes)
 	if err != nil {
 		return err
 	}
@@ -132,25 +131,25 @@ type need struct {
 	impossible bool
 }
 
-func needs(ctx context.Context, run process.Run, instance *schema.Row, present []*schema.Row, volumes []volume) (need, error) {
+func needs(ctx context.Context, run process.Run, tx *store.Tx, instance *schema.Row, present []*schema.Row, volumes []volume) (need, error) {
 	n := need{Wanted: store.Wanted{Compute: compute(run, instance)}}
 	if len(present) > 0 {
 		n.Compute = 0
 		for _, tie := range present {
 			n.Hosts = append(n.Hosts, tie.Int("hostId"))
 		}
-	} else if err := n.narrow(instance); err != nil {
-		return n, err
+	} else {
+		n.narrow(instance)
 	}
 	for _, v := range volumes {
 		n.Pools = append(n.Pools, v.pools...)
 	}
-	return n, n.kinds(ctx, run, instance)
+	return n, n.kinds(ctx, run, tx, instance)
 }
 
 // narrow restricts the hosts to those that the instance names: requestedHostId out
 // of validHostIds where both are given.
-func (n *need) narrow(instance *schema.Row) error {
+func (n *need) narrow(instance *schema.Row) {
 	for _, id := range asList(instance.Field("validHostIds")) {
 		n.Hosts = append(n.Hosts, id)
 	}
@@ -160,30 +159,17 @@ func (n *need) narrow(instance *schema.Row) error {
 		}
 		n.Hosts = []int64{id}
 	}
-	return nil
 }
 
 // kinds restricts the kind of host by the pools that offer the image: what a
 // simulated or a Docker pool offers runs there only, anything else elsewhere.
-func (n *need) kinds(ctx context.Context, run process.Run, instance *schema.Row) error {
+func (n *need) kinds(ctx context.Context, run process.Run, tx *store.Tx, instance *schema.Row) error {
 	image := instance.Int("imageId")
 	var found []string
 	if image != 0 {
-		ties, err := run.Find(ctx, "imageStoragePoolMap", process.Match{"imageId": image})
-		if err != nil {
+		var err error
+		if found, err = tx.Offered(ctx, image, "sim", "docker"); err != nil {
 			return err
-		}
-		for _, tie := range living(ties) {
-			pool, err := run.Get(ctx, "storagePool", tie.Int("storagePoolId"))
-			if errors.Is(err, store.ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if k := pool.Kind(); (k == "sim" || k == "docker") && !slices.Contains(found, k) {
-				found = append(found, k)
-			}
 		}
 	}
 	if len(found) == 0 && image != 0 {
