@@ -548,3 +548,23 @@ func TestAFaultOnDemand(t *testing.T) {
 		}
 	})
 }
+
+// Whoever asks why something waits gets the answer in words.
+func TestAProcessSaysWhatItWaitsFor(t *testing.T) {
+	t.Parallel()
+	p := (&installation{t, []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_HTTP_PORT=" + freePort(t)}}).start()
+	_, a := p.ask("POST", "/v1/agents", object{"uri": "event://nobody", "uuid": "nobody", "managedConfig": false})
+	until(t, "the reason", 30*time.Second, func() bool {
+		for _, o := range p.list("/v1/processinstances?resourceType=agent&endTime_null=true") {
+			w, _ := o["waiting"].(map[string]any)
+			text, _ := w["for"].(string)
+			if strings.Contains(text, "agent 1 to connect, to answer ping") && w["agentId"] == 1.0 && w["next"] != nil {
+				return true
+			}
+		}
+		return false
+	})
+	if _, o := p.ask("GET", "/v1/agents/"+a.id(), nil); o.state() != "activating" {
+		t.Errorf("the agent is %s", o.state())
+	}
+}

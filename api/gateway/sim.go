@@ -14,8 +14,9 @@ type played struct {
 	g      *Gateway
 	agent  int64
 	player Player
-	cancel func() // ends the subscription
 	epoch  int64
+	cancel func() // ends the subscription
+	gone   bool
 }
 
 // offered takes an agent that nobody plays. Of several gateways the one that gets
@@ -26,49 +27,62 @@ func (g *Gateway) offered(ctx context.Context, payload string) {
 		return
 	}
 	go func() {
-		if s := g.played(p.AgentID); s != nil {
-			s.play(ctx, p)
-			return
+		for end := time.Now().Add(2 * connecting); time.Now().Before(end); {
+			if g.plays(ctx, p, payload) {
+				return
+			}
+			select { // another gateway is just taking the agent on, or died while it did
+			case <-ctx.Done():
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
 		}
-		name := strconv.FormatInt(p.AgentID, 10)
-		if _, ok := g.Locks.Try(ctx, "AGENT.CONNECTION."+name, 2*time.Second); !ok {
-			g.again(ctx, p, payload)
-			return
-		}
-		s := &played{g: g, agent: p.AgentID, player: g.Sim(p), epoch: time.Now().UnixMilli()}
-		g.mu.Lock()
-		g.playing[p.AgentID] = s
-		g.mu.Unlock()
-		if text, err := json.Marshal(wire.Parcel{AgentID: p.AgentID, Evict: s.epoch, By: g.Server}); err == nil {
-			_, _ = g.Bus.Publish(ctx, wire.AgentChannel(name), string(text))
-		}
-		s.cancel = g.Bus.Subscribe(ctx, wire.AgentChannel(name), func(m string) { s.deliver(ctx, m) })
-		s.play(ctx, p)
 	}()
 }
 
-// again hands a command to the gateway that is just taking the agent on.
-func (g *Gateway) again(ctx context.Context, p wire.Parcel, payload string) {
-	for range 5 {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(20 * time.Millisecond):
-		}
-		if s := g.played(p.AgentID); s != nil {
-			s.play(ctx, p)
-			return
-		}
-		if n, err := g.Bus.Publish(ctx, wire.AgentChannel(strconv.FormatInt(p.AgentID, 10)), payload); err != nil || n > 0 {
-			return
-		}
+// connecting is how long one gateway may take to take an agent on.
+const connecting = 2 * time.Second
+
+// plays gives a command to the agent, here or at the gateway that plays it, and
+// takes the agent on if nobody does.
+func (g *Gateway) plays(ctx context.Context, p wire.Parcel, payload string) bool {
+	name := strconv.FormatInt(p.AgentID, 10)
+	if s := g.played(p.AgentID); s != nil {
+		s.play(ctx, p)
+		return true
 	}
+	if _, ok := g.Locks.Try(ctx, "AGENT.CONNECTION."+name, connecting); !ok {
+		n, err := g.Bus.Publish(ctx, wire.AgentChannel(name), payload)
+		return err != nil || n > 0
+	}
+	s := &played{g: g, agent: p.AgentID, player: g.Sim(p), epoch: time.Now().UnixMilli()}
+	g.mu.Lock()
+	g.playing[p.AgentID] = s
+	g.mu.Unlock()
+	if text, err := json.Marshal(wire.Parcel{AgentID: s.agent, Evict: s.epoch, By: g.Server}); err == nil {
+		_, _ = g.Bus.Publish(ctx, wire.AgentChannel(name), string(text))
+	}
+	s.cancels(g.Bus.Subscribe(ctx, wire.AgentChannel(name), func(m string) { s.deliver(ctx, m) }))
+	s.play(ctx, p)
+	return true
 }
 
 func (g *Gateway) played(agent int64) *played {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.playing[agent]
+}
+
+// cancels keeps how to end the subscription, and ends it at once if the agent has
+// been let go of already.
+func (s *played) cancels(end func()) {
+	s.g.mu.Lock()
+	s.cancel = end
+	gone := s.gone
+	s.g.mu.Unlock()
+	if gone {
+		end()
+	}
 }
 
 // stop ends playing an agent. The next command for it begins anew, with the data
@@ -78,9 +92,11 @@ func (s *played) stop() {
 	if s.g.playing[s.agent] == s {
 		delete(s.g.playing, s.agent)
 	}
+	end := s.cancel
+	s.cancel, s.gone = nil, true
 	s.g.mu.Unlock()
-	if s.cancel != nil {
-		s.cancel()
+	if end != nil {
+		end()
 	}
 }
 

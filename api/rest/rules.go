@@ -87,6 +87,8 @@ func looks(typ string) display {
 		return display{links: linkToken, adds: addToken}
 	case "sshKey":
 		return display{links: linkPem}
+	case "processInstance":
+		return display{adds: addWaiting}
 	}
 	return display{}
 }
