@@ -140,7 +140,7 @@ func TestHandlersFromOutsideFollowTheirRows(t *testing.T) {
 	l := p.listen("", names("pre.instance.start;handler=demo"))
 	rows := []string{"/v1/externalhandlers/" + h.id()}
 	for _, typ := range []string{"externalhandlerprocesses", "externalhandlerexternalhandlerprocessmaps"} {
-		rows = append(rows, "/v1/"+typ+"/"+p.list("/v1/"+typ)[0].id())
+		rows = append(rows, "/v1/"+typ+"/"+p.list("/v1/" + typ)[0].id())
 	}
 	for range 5 {
 		for _, row := range rows {

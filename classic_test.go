@@ -1,0 +1,175 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// commands are what a classic agent listens for.
+var commands = []string{"ping", "compute.instance.activate", "compute.instance.deactivate", "storage.image.activate",
+	"storage.volume.activate", "storage.volume.deactivate", "storage.volume.remove"}
+
+// event registers a classic agent by hand.
+func (p *program) event(uuid string) object {
+	p.t.Helper()
+	status, a := p.ask("POST", "/v1/agents", object{"uri": "event://" + uuid, "uuid": uuid, "managedConfig": false, "kind": "classic"})
+	if status != 201 {
+		p.t.Fatalf("an agent was refused: %v", a)
+	}
+	return a
+}
+
+// serve answers commands until the stream ends, and tells which.
+func (l *listener) serve(uuid string) (told chan object) {
+	told = make(chan object, 10_000)
+	go func() {
+		for r := range l.frames {
+			told <- r
+			if r["replyTo"] == nil {
+				continue
+			}
+			reply := object{}
+			options, _ := data(r)["options"].(map[string]any)
+			if r["name"] == "ping" && options["resources"] == true {
+				reply = object{"options": options, "resources": []object{
+					{"type": "host", "kind": "classic", "uuid": uuid + "-host", "name": uuid},
+					{"type": "storagePool", "kind": "classic", "uuid": uuid + "-pool", "hostUuid": uuid + "-host"}}}
+			}
+			l.p.reply(r, object{"data": reply, "resourceId": r["resourceId"], "id": ""})
+		}
+		close(told)
+	}()
+	return told
+}
+
+// heard waits for a command.
+func heard(t *testing.T, told chan object, name string) object {
+	t.Helper()
+	limit := time.After(45 * time.Second)
+	for {
+		select {
+		case o, open := <-told:
+			if !open {
+				t.Fatalf("the stream ended before %s", name)
+			}
+			if o["name"] == name {
+				return o
+			}
+		case <-limit:
+			t.Fatalf("waited in vain for %s", name)
+		}
+	}
+}
+
+// A classic agent subscribes in every way there is, as an administrator that names
+// it or with its own key, and starts an instance.
+func TestAClassicAgent(t *testing.T) {
+	t.Parallel()
+	installations(t, func(t *testing.T, in *installation) {
+		p := in.start()
+		for i, open := range []func(own *program, a object) *listener{
+			func(_ *program, a object) *listener {
+				return p.listen("", fmt.Sprintf(`{"agentId":%q,"eventNames":["%s"]}`, a.id(), strings.Join(commands, `","`)))
+			},
+			func(own *program, a object) *listener {
+				return own.listen("", fmt.Sprintf(`{"agentId":%s,"eventNames":["%s"]}`, strings.TrimPrefix(a.id(), "1a"), strings.Join(commands, `;agent=5","`)))
+			},
+			func(own *program, _ object) *listener { return own.watch(url.Values{"eventNames": commands}.Encode()) },
+			func(_ *program, a object) *listener {
+				return p.watch(url.Values{"eventNames": commands, "agentId": {a.id()}}.Encode())
+			},
+		} {
+			uuid := fmt.Sprintf("classic%d", i)
+			a := p.event(uuid)
+			own := p.agentKey(a)
+			l := open(own, a)
+			told := l.serve(uuid)
+			p.becomes("/v1/agents/"+a.id(), "active")
+			_, image := p.ask("POST", "/v1/images", object{"uuid": uuid})
+			p.becomes("/v1/images/"+image.id(), "active")
+			path := p.container(object{"imageUuid": nil, "imageId": image.id(), "requestedHostId": p.list("/v1/hosts?uuid=" + uuid + "-host")[0].id()})
+			r := heard(t, told, "compute.instance.activate")
+			prefix := "1ihm"
+			if l.p != p {
+				prefix = ""
+			}
+			if id := fmt.Sprint(r["resourceId"]); strings.TrimRight(id, "0123456789") != prefix || r["resourceType"] != "instanceHostMap" || r["fence"] != nil {
+				t.Errorf("agent %d reads %v", i, r)
+			}
+			p.becomes(path, "running")
+			l.close()
+		}
+	})
+}
+
+// agentKey is the server as the agent itself sees it.
+func (p *program) agentKey(a object) *program {
+	p.t.Helper()
+	var key object
+	until(p.t, "the key of the agent", 30*time.Second, func() bool {
+		_, a = p.ask("GET", "/v1/agents/"+a.id(), nil)
+		if a["accountId"] == nil {
+			return false
+		}
+		for _, k := range p.list(fmt.Sprintf("/v1/credentials?kind=agentApiKey&state=active&accountId=%v", a["accountId"])) {
+			key = k
+		}
+		return key != nil
+	})
+	return p.as(key["publicValue"].(string), key["secretValue"].(string))
+}
+
+func TestTheNewestStreamOfAnAgentWins(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	a := p.event("twice")
+	body := fmt.Sprintf(`{"agentId":%q,"eventNames":["ping"]}`, a.id())
+	first := p.listen("", body)
+	second := p.listen("", body).serve("twice")
+	for open := true; open; {
+		_, open = <-first.frames
+	}
+	p.becomes("/v1/agents/"+a.id(), "active")
+	p.ask("POST", "/v1/agents/"+a.id()+"/?action=deactivate", object{})
+	for open := true; open; { // agent.close ends it
+		_, open = <-second
+	}
+	p.becomes("/v1/agents/"+a.id(), "inactive")
+}
+
+// An agent hears and answers only what is its own.
+func TestAnAgentKeepsToItself(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	a, b := p.event("one"), p.event("other")
+	own, other := p.agentKey(a), p.agentKey(b)
+	for _, x := range []struct {
+		path, body string
+		status     int
+	}{
+		{"/v1/subscribe", fmt.Sprintf(`{"agentId":%q,"eventNames":["ping"]}`, b.id()), 403},
+		{"/v1/publish", `{"name":"instance.start"}`, 403},
+		{"/v1/publish", `{"name":"reply.nobody.here"}`, 201},
+	} {
+		if status, text := own.send(x.path, "", x.body); status != x.status {
+			t.Errorf("%s %s answers %d %s", x.path, x.body, status, text)
+		}
+	}
+	l := own.listen("", names("ping", "state.change", "resource.change", "*"))
+	r := l.next("a command", func(o object) bool { return o["replyTo"] != nil })
+	other.reply(r, nil)
+	again := l.next("the command again", func(o object) bool {
+		if o["name"] != "ping" {
+			t.Errorf("the agent hears %v", o)
+		}
+		return o["replyTo"] != nil
+	})
+	if again["id"] != r["id"] {
+		t.Error("the answer of another agent was taken")
+	}
+	own.reply(again, nil)
+	p.becomes("/v1/agents/"+a.id(), "active")
+}
