@@ -369,3 +369,28 @@ func TestAResourceChanges(t *testing.T) {
 		}
 	})
 }
+
+// Who loses the right to listen stops hearing.
+func TestAKeyIsWithdrawn(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	for _, what := range []string{"credentials", "accounts"} {
+		user, account := p.account("user")
+		lines, socket := user.listen("", names("resource.change")), user.watch("eventNames=resource.change")
+		path := "/v1/accounts/" + account.id()
+		if what == "credentials" {
+			path = "/v1/credentials/" + p.list("/v1/credentials?kind=apiKey&accountId=" + account.id())[0].id()
+		}
+		p.ask("POST", path+"/?action=deactivate", object{})
+		for _, l := range []*listener{lines, socket} {
+			end := time.After(20 * time.Second)
+			for open := true; open; {
+				select {
+				case _, open = <-l.frames:
+				case <-end:
+					t.Fatalf("the stream outlives its %s", what)
+				}
+			}
+		}
+	}
+}

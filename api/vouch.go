@@ -70,6 +70,7 @@ func (v voucher) holder(ctx context.Context, q wire.AuthRequest) (a wire.AuthAns
 	if a.Holder, err = v.known(ctx, q, caller, err); a.Holder == nil {
 		return a, err
 	}
+	a.Holder.KeyID = keys[0].ID()
 	mac := hmac.New(sha256.New, []byte(keys[0].Str("secretValue")))
 	mac.Write([]byte(q.Nonce))
 	a.Proof = hex.EncodeToString(mac.Sum(nil))

@@ -133,9 +133,22 @@ func (w *Worker) publish(ctx context.Context) error {
 			if err == nil {
 				_, _ = w.Bus.Publish(ctx, wire.EventChannel(name), string(text))
 			}
+			if revokes(c) {
+				if text, err := wire.Encode(wire.Revoked{Type: c.Type, ID: c.ID}); err == nil {
+					_, _ = w.Bus.Publish(ctx, wire.RevokeChannel, string(text))
+				}
+			}
 			if engine.IsExternal(c.Type) {
 				_, _ = w.Bus.Publish(ctx, wire.ExternalChannel, "{}")
 			}
 		}
 	}
+}
+
+// revokes tells whether a change takes from somebody the right to be connected.
+func revokes(c engine.Change) bool {
+	if c.Type != "credential" && c.Type != "account" && c.Type != "agent" {
+		return false
+	}
+	return c.State == "inactive" || c.State == "removed" || c.State == "purged"
 }

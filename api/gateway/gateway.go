@@ -47,6 +47,7 @@ const (
 	authLife      = 30 * time.Second
 	refusalDelay  = 200 * time.Millisecond
 	closeReplaced = 4001
+	closeRevoked  = 4008
 )
 
 // Config is what a Gateway stands on.
@@ -108,6 +109,8 @@ func (g *Gateway) Sessions() int {
 func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 	answers := g.Bus.Subscribe(ctx, g.address(), g.hear)
 	defer answers()
+	revoked := g.Bus.Subscribe(ctx, wire.RevokeChannel, g.revoked)
+	defer revoked()
 	go g.changes.run(ctx)
 	if g.Sim != nil {
 		offers := g.Bus.Subscribe(ctx, wire.ConnectChannel, func(p string) { g.offered(ctx, p) })

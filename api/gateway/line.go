@@ -18,12 +18,19 @@ type line struct {
 	every time.Duration // of its heartbeat
 	pings int           // that are still written; a stream without any is closed
 	quiet bool          // the client needs no written ones
+	who   *wire.Caller
+	check func()    // whether the client may still be connected
+	due   time.Time // the next check
 
 	mu    sync.Mutex
 	gone  bool
 	ends  []func()
 	timer *time.Timer
 }
+
+// recheck is how often a connection is asked about of which no news came. Those
+// about keys, accounts and agents that are withdrawn end it at once.
+const recheck = 2 * time.Minute
 
 // send queues an object.
 func (l *line) send(v any) {
@@ -38,6 +45,7 @@ func (l *line) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.gone {
+		l.due = time.Now().Add(recheck)
 		l.timer = time.AfterFunc(l.every, l.beat)
 	}
 }
@@ -45,6 +53,10 @@ func (l *line) begin() {
 func (l *line) beat() {
 	l.out.beat()
 	l.ping()
+	if time.Now().After(l.due) {
+		l.due = time.Now().Add(recheck)
+		go l.check()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.gone {

@@ -14,7 +14,6 @@ import (
 type stream struct {
 	line
 	g       *Gateway
-	who     *wire.Caller
 	names   []string // as subscribed; for callers that are qualified, without suffix
 	base    string   // scheme and host of the URLs it is shown
 	include []string
@@ -22,7 +21,7 @@ type stream struct {
 }
 
 func newStream(g *Gateway, who *wire.Caller, names []string) *stream {
-	s := &stream{g: g, who: who}
+	s := &stream{line: line{who: who}, g: g}
 	s.every, s.pings = g.pingEvery(), g.pings()
 	for _, n := range names {
 		if who.Style != wire.Raw {

@@ -23,7 +23,8 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	who, err := g.who(r, in.text("agentId"))
+	as := loginOf(r, in.text("agentId"))
+	who, err := g.who(r.Context(), as)
 	if err != nil {
 		return err
 	}
@@ -39,9 +40,10 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 		return g.nothing(w, r)
 	}
 	if who.AgentID != 0 {
-		return g.serveAgent(w, r, who, names)
+		return g.serveAgent(w, r, who, as, names)
 	}
 	s := newStream(g, who, names)
+	g.watch(&s.line, as)
 	s.base, s.include = g.base(r), in.texts("include")
 	_, asksPlain := in["_plainId"]
 	s.plain = who.Plain || asksPlain && who.All
@@ -71,12 +73,13 @@ func (g *Gateway) nothing(w http.ResponseWriter, r *http.Request) error {
 }
 
 // serveAgent makes the connection of an agent.
-func (g *Gateway) serveAgent(w http.ResponseWriter, r *http.Request, who *wire.Caller, wanted []string) error {
-	s := &session{g: g, agent: who.AgentID, plain: who.Plain, names: map[string]bool{}, epoch: time.Now().UnixMilli()}
+func (g *Gateway) serveAgent(w http.ResponseWriter, r *http.Request, who *wire.Caller, as login, wanted []string) error {
+	s := &session{line: line{who: who}, g: g, agent: who.AgentID, plain: who.Plain, names: map[string]bool{}, epoch: time.Now().UnixMilli()}
 	for _, n := range wanted {
 		n, _, _ = strings.Cut(n, ";")
 		s.names[n] = true
 	}
+	g.watch(&s.line, as)
 	protocol := ""
 	if r.Method == http.MethodGet && strings.Contains(r.Header.Get("Sec-WebSocket-Protocol"), wire.Subprotocol) {
 		s.modern, s.quiet, protocol = true, true, wire.Subprotocol

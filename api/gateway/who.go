@@ -24,12 +24,22 @@ type vouched struct {
 	until  time.Time
 }
 
-// who authenticates a request and finds the agent whose commands it is due.
-func (g *Gateway) who(r *http.Request, agent string) (*wire.Caller, error) {
-	q := wire.AuthRequest{AgentID: agent, AccountUUID: r.Header.Get("X-Account-Uuid")}
-	var secret string
-	q.AccessKey, secret, _ = r.BasicAuth()
-	c, err := g.vouch(r.Context(), q, secret)
+// login is what a caller says about itself.
+type login struct {
+	wire.AuthRequest
+	secret string
+}
+
+func loginOf(r *http.Request, agent string) login {
+	var l login
+	l.AgentID, l.AccountUUID = agent, r.Header.Get("X-Account-Uuid")
+	l.AccessKey, l.secret, _ = r.BasicAuth()
+	return l
+}
+
+// who authenticates a caller and finds the agent whose commands it is due.
+func (g *Gateway) who(ctx context.Context, l login) (*wire.Caller, error) {
+	c, err := g.vouch(ctx, l)
 	switch {
 	case err != nil:
 		return nil, err
@@ -68,9 +78,44 @@ func guarded(r *http.Request) error {
 	return nil
 }
 
+// watch looks after the right of a caller to stay connected: check finds out
+// whether it is still who it was, and closes its connection if not.
+func (g *Gateway) watch(l *line, as login) {
+	l.check = func() {
+		ctx, cancel := context.WithTimeout(context.Background(), authWait)
+		defer cancel()
+		now, err := g.vouch(ctx, as)
+		if err == nil && (now == nil || now.Status != 0 || now.AccountID != l.who.AccountID || now.AgentID != l.who.AgentID) {
+			l.out.close(closeRevoked, "authentication withdrawn")
+		}
+	}
+}
+
+// revoked checks the connections that rest on what was withdrawn.
+func (g *Gateway) revoked(payload string) {
+	var r wire.Revoked
+	if json.Unmarshal([]byte(payload), &r) != nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	clear(g.known)
+	rests := func(l *line) {
+		if r.Type == "credential" && l.who.KeyID == r.ID || r.Type == "account" && l.who.AccountID == r.ID || r.Type == "agent" && l.who.AgentID == r.ID {
+			go l.check()
+		}
+	}
+	for _, s := range g.sessions {
+		rests(&s.line)
+	}
+	for s := range g.streams {
+		rests(&s.line)
+	}
+}
+
 // vouch finds out who a key belongs to, and remembers it for a moment.
-func (g *Gateway) vouch(ctx context.Context, q wire.AuthRequest, secret string) (*wire.Caller, error) {
-	digest := sha256.Sum256([]byte(strings.Join([]string{q.AccessKey, secret, q.AgentID, q.AccountUUID}, "\x00")))
+func (g *Gateway) vouch(ctx context.Context, q login) (*wire.Caller, error) {
+	digest := sha256.Sum256([]byte(strings.Join([]string{q.AccessKey, q.secret, q.AgentID, q.AccountUUID}, "\x00")))
 	key := hex.EncodeToString(digest[:])
 	g.mu.Lock()
 	k, ok := g.known[key]
@@ -78,7 +123,7 @@ func (g *Gateway) vouch(ctx context.Context, q wire.AuthRequest, secret string) 
 	if ok && time.Now().Before(k.until) {
 		return k.caller, nil
 	}
-	v, err, _ := g.flight.Do(key, func() (any, error) { return g.askWho(context.WithoutCancel(ctx), q, secret) })
+	v, err, _ := g.flight.Do(key, func() (any, error) { return g.askWho(context.WithoutCancel(ctx), q) })
 	if err != nil {
 		return nil, err
 	}
@@ -96,10 +141,10 @@ func (g *Gateway) vouch(ctx context.Context, q wire.AuthRequest, secret string) 
 	return c, nil
 }
 
-func (g *Gateway) askWho(ctx context.Context, q wire.AuthRequest, secret string) (*wire.Caller, error) {
+func (g *Gateway) askWho(ctx context.Context, q login) (*wire.Caller, error) {
 	q.ID, q.Nonce, q.ReplyTo = uuid.NewString(), uuid.NewString(), g.address()
 	var a wire.AuthAnswer
-	if err := g.ask(ctx, q.ID, q, &a, wire.AuthChannel); err != nil {
+	if err := g.ask(ctx, q.ID, q.AuthRequest, &a, wire.AuthChannel); err != nil {
 		return nil, err
 	}
 	if a.Unavailable {
@@ -108,7 +153,7 @@ func (g *Gateway) askWho(ctx context.Context, q wire.AuthRequest, secret string)
 	g.mu.Lock()
 	g.teller = a.Server
 	g.mu.Unlock()
-	if a.Holder != nil && proven(a.Proof, q.Nonce, secret) {
+	if a.Holder != nil && proven(a.Proof, q.Nonce, q.secret) {
 		return a.Holder, nil
 	}
 	return a.Stranger, nil

@@ -10,6 +10,7 @@ const (
 	UpChannel       = "cattle.agent.up"      // AgentUp
 	AuthChannel     = "cattle.agent.auth"    // AuthRequest
 	ViewChannel     = "cattle.view"          // ViewRequest
+	RevokeChannel   = "cattle.revoke"        // Revoked
 	StrayChannel    = "cattle.reply"         // Replies whose server is gone
 	ExternalChannel = "cattle.external"      // which handlers from outside are in effect has changed
 )
@@ -77,6 +78,12 @@ type AuthAnswer struct {
 	Unavailable bool    `json:"unavailable,omitempty"`
 }
 
+// Revoked says that a credential, an account or an agent is no longer in force.
+type Revoked struct {
+	Type string `json:"type"`
+	ID   int64  `json:"id"`
+}
+
 // Styles of subscription: which events a caller hears.
 const (
 	Raw       = "raw"     // names as given
@@ -87,6 +94,7 @@ const (
 // Caller is who a request acts for.
 type Caller struct {
 	AccountID int64    `json:"accountId"`
+	KeyID     int64    `json:"keyId"`   // the credential, 0 for none
 	AgentID   int64    `json:"agentId"` // whose commands it gets, 0 for none
 	Kind      string   `json:"kind"`
 	Style     string   `json:"style"`
