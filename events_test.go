@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/lxzan/gws"
+
+	"github.com/cattleio/cattle/shared/testkit"
 )
 
 // listener is an open event stream.
@@ -392,5 +394,35 @@ func TestAKeyIsWithdrawn(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The gateway holds the streams and has no database; everything else is another
+// process. Redis forgets all it knows meanwhile.
+func TestEventsBetweenPartsOnTheirOwn(t *testing.T) {
+	t.Parallel()
+	in := &installation{t, []string{"CATTLE_DB_URL=" + testkit.PostgresSchema(t), "CATTLE_REDIS_URL=" + testkit.RedisDB(t)}}
+	part := func(profile string) *program {
+		return start(t, append([]string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_HTTP_PORT=" + freePort(t)}, in.env...), "server", "--profile", profile)
+	}
+	p := part("api")
+	part("api")
+	part("worker") // two would learn of the handler one after the other
+	gate := part("gateway")
+	part("scheduler")
+	p.simulators(1)
+	defer in.erase()()
+	p.attach("demo", object{"processNames": []string{"pre.instance.start"}})
+	l := gate.listen("", names("pre.instance.start;handler=demo", "resource.change"))
+	for range 5 {
+		path := p.container(nil)
+		gate.reply(l.named("pre.instance.start;handler=demo"), object{"data": object{"+data": object{"hello": "world"}}})
+		if c := p.becomes(path, "running"); data(c)["hello"] != "world" {
+			t.Errorf("the reply was not merged: %v", data(c))
+		}
+		l.next("the container to run", func(o object) bool {
+			r, _ := data(o)["resource"].(map[string]any)
+			return "/v1/containers/"+fmt.Sprint(r["id"]) == path && r["state"] == "running"
+		})
 	}
 }

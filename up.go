@@ -212,7 +212,15 @@ func (l *local) simulated(ctx context.Context) error {
 			return err
 		}
 	}
-	return l.wait(ctx, "the simulated host", 30*time.Second, func() bool { return l.count(ctx, "/v1/hosts?kind=sim&state=active") > 0 })
+	var hosts found
+	err := l.wait(ctx, "the simulated host", 30*time.Second, func() bool {
+		return l.get(ctx, "/v1/hosts?kind=sim&state=active", &hosts) == nil && len(hosts.Data) > 0
+	})
+	if err != nil {
+		return err
+	}
+	// It says what it is wherever hosts are listed.
+	return l.ask(ctx, http.MethodPut, "/v1/hosts/"+hosts.Data[0].ID, map[string]any{"name": "simulator"}, nil)
 }
 
 // token returns what a host needs to join.
