@@ -98,7 +98,7 @@ func TestTheHypervisorInBash(t *testing.T) {
 				t.Errorf("the volume's format is %v", v["format"])
 			}
 		}
-		until(t, "the change to be told", 20*time.Second, func() bool { return strings.Contains(changes.String(), "instance:"+c.id()+" running") })
+		until(t, "the change to be told", 2*time.Minute, func() bool { return strings.Contains(changes.String(), "instance:"+c.id()+" running") })
 		p.ask("POST", path+"/?action=stop", object{"remove": true})
 		until(t, "the container to be removed", 45*time.Second, func() bool { _, c = p.ask("GET", path, nil); return c.state() == "removed" })
 		if _, err := os.Stat(file); err == nil {

@@ -413,14 +413,15 @@ func TestEventsBetweenPartsOnTheirOwn(t *testing.T) {
 	p.simulators(1)
 	defer in.erase()()
 	p.attach("demo", object{"processNames": []string{"pre.instance.start"}})
-	l := gate.listen("", names("pre.instance.start;handler=demo", "resource.change"))
+	l := gate.listen("", names("pre.instance.start;handler=demo"))
 	for range 5 {
 		path := p.container(nil)
-		gate.reply(l.named("pre.instance.start;handler=demo"), object{"data": object{"+data": object{"hello": "world"}}})
-		if c := p.becomes(path, "running"); data(c)["hello"] != "world" {
+		told := gate.listen("", names("resource.change"))
+		c, _ := l.answer(p, path, func(object) object { return object{"data": object{"+data": object{"hello": "world"}}} })
+		if data(c)["hello"] != "world" {
 			t.Errorf("the reply was not merged: %v", data(c))
 		}
-		l.next("the container to run", func(o object) bool {
+		told.next("the container to run", func(o object) bool {
 			r, _ := data(o)["resource"].(map[string]any)
 			return "/v1/containers/"+fmt.Sprint(r["id"]) == path && r["state"] == "running"
 		})
