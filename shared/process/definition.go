@@ -26,8 +26,15 @@ type Definition struct {
 	Through  Map    // start state to transitioning state
 	Done     Map    // transitioning state to done state
 	Delegate string // continues as this process when its own states do not fit, or when logic asks for it
-	Timeout  time.Duration
+	Timeout  time.Duration // how long the move may take before it is overdue; 0 means DefaultDeadline. See Deadline
 }
+
+// DefaultDeadline is how long a process may take whose definition says nothing
+// else. Nearly every move ends within seconds; the longest that is in good order
+// pulls an image onto a host, or waits for an agent that is being restarted, and
+// both are over well within ten minutes. A shorter one would cry over slow
+// networks, a longer one would tell of a stuck resource only after its user has.
+const DefaultDeadline = 10 * time.Minute
 
 // Map takes a state to the next one. The entry with key "" stands for any state
 // that has no entry of its own.
@@ -55,6 +62,17 @@ func (d *Definition) StateField() string {
 
 // Verb returns the part of the name after the dot: the name of its action.
 func (d *Definition) Verb() string { return d.Name[strings.IndexByte(d.Name, '.')+1:] }
+
+// Deadline is how long a resource may stand in a transitioning state of the
+// process. One that stands there longer is overdue: the watchdog counts and names
+// it, so that somebody looks. Nothing is stopped by it: the process goes on until
+// it is done or says why not.
+func (d *Definition) Deadline() time.Duration {
+	if d.Timeout > 0 {
+		return d.Timeout
+	}
+	return DefaultDeadline
+}
 
 // IsStart tells whether the process may begin in s.
 func (d *Definition) IsStart(s string) bool { return slices.Contains(d.Start, s) }
