@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cattleio/cattle/localdev/bench"
 )
 
 // Not parallel: the children learn from the environment that they are the program.
@@ -26,7 +28,7 @@ func TestTheBenchmarkTakesAllOfItAwayAgain(t *testing.T) {
 			t.Setenv("TMPDIR", dir)
 			ctx, cancel := context.WithTimeout(t.Context(), story.stop)
 			defer cancel()
-			err := bench(ctx, story.args)
+			err := bench.Run(ctx, story.args)
 			if interrupted := story.name == "interrupted"; interrupted != errors.Is(err, context.DeadlineExceeded) || !interrupted && err != nil {
 				t.Errorf("the benchmark ended with %v", err)
 			}
@@ -50,11 +52,4 @@ func childrenIn(dir string) (pids []string) {
 		}
 	}
 	return pids
-}
-
-func TestChooseRefusesWhatIsNoBenchmark(t *testing.T) {
-	t.Parallel()
-	if _, err := choose("first,frist", []string{"first"}); err == nil {
-		t.Error("a name that is none was taken")
-	}
 }

@@ -37,12 +37,13 @@ var arrows = map[string][]string{
 	"api/gateway":                     {"shared/event", "shared/lock", "shared/wire", "shared/resource", "shared/schema", "shared/fault"},
 	"api":                             {"api/auth", "api/rest", "shared/config", "shared/event", "shared/process", "shared/resource", "shared/schema", "shared/store", "shared/wire"},
 	"shared/testkit":                  {"shared/store"},
+	"localdev/bench":                  {},
 }
 
 // homes says which room alone may know a library.
 var homes = map[string][]string{
 	"github.com/uptrace/bun":        {"shared/store"},
-	"github.com/jackc/pgx":          {"shared/store", "shared/testkit"},
+	"github.com/jackc/pgx":          {"shared/store", "shared/testkit", "localdev/bench"},
 	"modernc.org/sqlite":            {"shared/store"},
 	"github.com/hibiken/asynq":      {"shared/queue"},
 	"github.com/alicebob/miniredis": {"shared/queue"},

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/cattleio/cattle/localdev/bench"
 	"github.com/cattleio/cattle/shared/config"
 	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/workers/agent"
@@ -60,7 +61,7 @@ func run(ctx context.Context, args []string) error {
 	case "down":
 		return down(ctx)
 	case "bench":
-		return bench(ctx, rest)
+		return bench.Run(ctx, rest)
 	case "health":
 		return health(ctx)
 	case "version":

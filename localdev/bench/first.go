@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -68,15 +68,6 @@ func (r *rig) soon(ctx context.Context, try func() error) error {
 		if err := pause(ctx, time.Millisecond); err != nil {
 			return err
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
 	}
 }
 

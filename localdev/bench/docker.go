@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -35,7 +35,7 @@ func (b *bencher) docker(ctx context.Context) (err error) {
 	if exec.CommandContext(ctx, "docker", "image", "inspect", b.image).Run() != nil {
 		return errSkip("no Docker engine answers that has the image " + b.image)
 	}
-	e := &engine{image: b.image, label: "io.cattle.bench=" + token(8)}
+	e := &engine{image: b.image, label: "io.cattle.bench=" + word(8)}
 	e.labels = []string{e.label}
 	if e.rig, err = served(ctx); err != nil {
 		return err
@@ -88,7 +88,7 @@ func (e *engine) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = e.rig.wait(ctx, "the host to join", 30*time.Second, func() bool { return e.rig.count(ctx, "/v1/hosts?kind=docker&state=active") > 0 })
+	err = wait(ctx, "the host to join", 30*time.Second, func() bool { return e.rig.count(ctx, "/v1/hosts?kind=docker&state=active") > 0 })
 	if err != nil {
 		return c.explained(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -36,11 +37,11 @@ func benchSchema(ctx context.Context, server string) (address string, drop func(
 	if err != nil {
 		return "", nil, err
 	}
-	db, err := sql.Open("pgx", server) // the driver comes with package store
+	db, err := sql.Open("pgx", server)
 	if err != nil {
 		return "", nil, err
 	}
-	name := "bench_" + token(8)
+	name := "bench_" + word(8)
 	if _, err := db.ExecContext(ctx, "create schema "+name); err != nil {
 		return "", nil, err
 	}

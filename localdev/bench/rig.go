@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bytes"
@@ -17,7 +17,8 @@ import (
 // rig is a Cattle of its own for one measure: child processes of this program, a
 // home that is empty, and a port that was free.
 type rig struct {
-	local
+	client
+	home     string
 	port     string
 	children []*child
 }
@@ -40,7 +41,7 @@ func newRig() (*rig, error) {
 	}
 	defer ln.Close()
 	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	return &rig{local: local{home: dir, url: "http://127.0.0.1:" + port}, port: port}, nil
+	return &rig{client: client{"http://127.0.0.1:" + port}, home: dir, port: port}, nil
 }
 
 // served returns a rig whose server answers; the caller closes it.
@@ -51,7 +52,7 @@ func served(ctx context.Context, env ...string) (*rig, error) {
 	}
 	c, err := r.run("server", env, "server")
 	if err == nil {
-		err = r.wait(ctx, "the server to answer", 30*time.Second, func() bool { return r.get(ctx, "/ping", nil) == nil })
+		err = wait(ctx, "the server to answer", 30*time.Second, func() bool { return r.get(ctx, "/ping", nil) == nil })
 		err = c.explained(err)
 	}
 	if err != nil {
@@ -140,5 +141,5 @@ func (r *rig) simHosts(ctx context.Context, hosts int) (agents int, err error) {
 		agents++
 	}
 	active := fmt.Sprintf("/v1/hosts?state=active&limit=%d", hosts)
-	return agents, r.wait(ctx, "the simulated hosts", 2*time.Minute, func() bool { return r.count(ctx, active) == hosts })
+	return agents, wait(ctx, "the simulated hosts", 2*time.Minute, func() bool { return r.count(ctx, active) == hosts })
 }

@@ -1,4 +1,6 @@
-package main
+// Package bench measures Cattle on the machine it runs on, against goals. It knows
+// the program only from outside: it starts it as child processes and asks over HTTP.
+package bench
 
 import (
 	"context"
@@ -39,10 +41,10 @@ type errSkip string
 
 func (e errSkip) Error() string { return string(e) }
 
-// bench measures the program on this machine against its goals. It starts what it
+// Run measures the program on this machine against its goals. It starts what it
 // needs, apart from what may run here, and takes all of it away again. A missed
 // goal is no error: the machine may be busy.
-func bench(ctx context.Context, args []string) error {
+func Run(ctx context.Context, args []string) error {
 	b := &bencher{}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	var names []string
