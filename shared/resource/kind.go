@@ -77,6 +77,9 @@ func fields(s shape, own ...*schema.Field) []*schema.Field {
 		schema.Int("claimProcessId").Ours(),                           // the process instance that holds the row
 		schema.Int("claimEpoch").Ours().Filled("0").Initial(int64(0)), // raised by every claim, never reset
 	)
+	if s&moving != 0 {
+		all = append(all, schema.Int("stateSince").Ours()) // written by the store whenever the state moves
+	}
 	if s&public != 0 {
 		show(all)
 	}

@@ -14,6 +14,7 @@ type Row struct {
 	data   map[string]any // parsed from the column of that name when first asked for
 	parsed bool
 	dirty  map[string]bool
+	was    string // the state that is stored, while another one is to be saved
 }
 
 // NewRow returns an empty row of the base type of t.
@@ -95,9 +96,20 @@ func (r *Row) Set(name string, v any) bool {
 	if r.values[i] == v {
 		return true
 	}
+	if name == "state" && !r.dirty[name] {
+		r.was, _ = r.values[i].(string)
+	}
 	r.values[i] = v
 	r.mark(name)
 	return true
+}
+
+// Was returns the state that the row had when it was read or saved.
+func (r *Row) Was() string {
+	if r.dirty["state"] {
+		return r.was
+	}
+	return r.State()
 }
 
 // Data returns the JSON document of the row, never nil. Change it only through
@@ -216,7 +228,7 @@ func (r *Row) Map() map[string]any {
 
 // Clone returns a copy that shares nothing with r.
 func (r *Row) Clone() *Row {
-	c := &Row{typ: r.typ, values: r.Values(), dirty: maps.Clone(r.dirty)}
+	c := &Row{typ: r.typ, values: r.Values(), dirty: maps.Clone(r.dirty), was: r.was}
 	return c
 }
 

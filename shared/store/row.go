@@ -171,6 +171,7 @@ func NewRow(typ *schema.Type, now int64, values map[string]any) *schema.Row {
 	}
 	row.Set("uuid", uuid.NewString())
 	row.Set("created", now)
+	row.Set("stateSince", now)
 	row.Set("state", "requested")
 	row.Set("kind", typ.Name)
 	if data, ok := values["data"].(map[string]any); ok {
@@ -244,6 +245,9 @@ func (t *Tx) Update(ctx context.Context, row *schema.Row) error {
 		b.WriteString(quote(typ.Field(name).Column) + " = ?")
 		args = append(args, row.Get(name))
 	}
+	if t.leaves(row) {
+		b.WriteString(", state_since = " + t.s.now())
+	}
 	revised := typ.HasColumn("revision")
 	if revised {
 		b.WriteString(", revision = revision + 1")
@@ -261,6 +265,7 @@ func (t *Tx) Update(ctx context.Context, row *schema.Row) error {
 	if n == 0 {
 		return ErrConflict
 	}
+	t.left(row)
 	if revised {
 		row.Set("revision", row.Int("revision")+1)
 	}

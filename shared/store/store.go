@@ -51,6 +51,9 @@ type Store struct {
 	// has. An error at a seam is the death of this server there: tests find all
 	// seams by it and die at each. nil goes on.
 	Seam func(s Seam, label string) error
+	// Left is told of each state that a resource has left, once that is durable, and
+	// how long it was in it. nil tells nobody.
+	Left func(typ, state string, after time.Duration)
 }
 
 // Seam is a point in the life of a transaction.

@@ -1,0 +1,37 @@
+-- When a resource entered the state it is in, by the clock of the database. Null means: at its creation or
+-- before there was this column.
+alter table "account" add column state_since bigint;
+alter table "agent" add column state_since bigint;
+alter table "agent_group" add column state_since bigint;
+alter table "credential" add column state_since bigint;
+alter table "credential_instance_map" add column state_since bigint;
+alter table "external_handler" add column state_since bigint;
+alter table "external_handler_external_handler_process_map" add column state_since bigint;
+alter table "external_handler_process" add column state_since bigint;
+alter table "generic_object" add column state_since bigint;
+alter table "host" add column state_since bigint;
+alter table "host_ip_address_map" add column state_since bigint;
+alter table "host_vnet_map" add column state_since bigint;
+alter table "image" add column state_since bigint;
+alter table "image_storage_pool_map" add column state_since bigint;
+alter table "instance" add column state_since bigint;
+alter table "instance_host_map" add column state_since bigint;
+alter table "instance_link" add column state_since bigint;
+alter table "ip_address" add column state_since bigint;
+alter table "ip_address_nic_map" add column state_since bigint;
+alter table "ip_association" add column state_since bigint;
+alter table "ip_pool" add column state_since bigint;
+alter table "network" add column state_since bigint;
+alter table "network_service" add column state_since bigint;
+alter table "network_service_provider" add column state_since bigint;
+alter table "network_service_provider_instance_map" add column state_since bigint;
+alter table "nic" add column state_since bigint;
+alter table "physical_host" add column state_since bigint;
+alter table "port" add column state_since bigint;
+alter table "storage_pool" add column state_since bigint;
+alter table "storage_pool_host_map" add column state_since bigint;
+alter table "subnet" add column state_since bigint;
+alter table "subnet_vnet_map" add column state_since bigint;
+alter table "vnet" add column state_since bigint;
+alter table "volume" add column state_since bigint;
+alter table "volume_storage_pool_map" add column state_since bigint;
