@@ -23,10 +23,14 @@ type Definition struct {
 	Type     string // base type of the resource, in camel case
 	Field    string // the column it moves; "" means state
 	Start    []string
-	Through  Map    // start state to transitioning state
-	Done     Map    // transitioning state to done state
-	Delegate string // continues as this process when its own states do not fit, or when logic asks for it
-	Timeout  time.Duration // how long the move may take before it is overdue; 0 means DefaultDeadline. See Deadline
+	Through  Map      // start state to transitioning state
+	Done     Map      // transitioning state to done state
+	Delegate string   // continues as this process when its own states do not fit, or when logic asks for it
+	Chains   []string // processes that its logic may go on as, instead of the done state
+	// Forward says in words why no other process may take the resource over while
+	// this one is under way. Without it one must be able to.
+	Forward string
+	Timeout time.Duration // how long the move may take before it is overdue; 0 means DefaultDeadline. See Deadline
 }
 
 // DefaultDeadline is how long a process may take whose definition says nothing

@@ -9,7 +9,8 @@ import (
 	"github.com/cattleio/cattle/shared/schema"
 )
 
-// Catalogue is every type and process, found by name. It never changes.
+// Catalogue is every type and process, found by name. It does not change once
+// anything is served.
 type Catalogue struct {
 	kinds     []*Kind
 	byName    map[string]*Kind // lower case singular and plural
@@ -56,6 +57,9 @@ func (c *Catalogue) add(k *Kind) {
 				f.Options = states(k.Processes)
 			}
 		}
+		if err := model(t, k.Processes).Check(); err != nil {
+			panic("resource: " + err.Error())
+		}
 	}
 	t.Build()
 	for _, name := range []string{t.Name, t.Plural} {
@@ -66,9 +70,6 @@ func (c *Catalogue) add(k *Kind) {
 	}
 	c.kinds = append(c.kinds, k)
 	for _, d := range k.Processes {
-		if err := d.Check(); err != nil {
-			panic("resource: " + err.Error())
-		}
 		if c.processes[d.Name] != nil {
 			panic("resource: two processes are called " + d.Name)
 		}

@@ -36,15 +36,17 @@ var instance = Kind{
 			schema.New("validHostIds", "array[reference[host]]").Stored().For(schema.Admin, "cru"),
 		),
 	},
-	Processes: lifecycle("instance", rename{
+	Processes: chaining(lifecycle("instance", rename{
 		"registering": "creating", "inactive": "stopped", "activating": "starting", "active": "running",
 		"updating-active": "updating-running", "deactivating": "stopping", "updating-inactive": "updating-stopped",
 		"activate": "start", "deactivate": "stop",
 	},
-		&process.Definition{Name: "instance.migrate", Start: []string{"running"}, Through: process.To("migrating"), Done: process.To("running")},
-		&process.Definition{Name: "instance.restart", Start: []string{"running"}, Through: process.To("restarting"), Done: process.To("running")},
+		&process.Definition{Name: "instance.migrate", Start: []string{"running"}, Through: process.To("migrating"), Done: process.To("running"),
+			Forward: "it has to be known first on which host the instance runs; then it may be stopped"},
+		&process.Definition{Name: "instance.restart", Start: []string{"running"}, Through: process.To("restarting"), Done: process.To("running"), Chains: []string{"instance.stop"},
+			Forward: "it goes on as a stop at once, which may be overtaken"},
 		allocate("instance"), deallocate("instance"),
-	),
+	), "instance.stop", "instance.start", "instance.remove"),
 	Actions: map[string]Action{
 		"console": {Input: "instanceConsoleInput", Output: "instanceConsole", Capability: "console", State: "running"},
 		"stop":    {Input: "instanceStop"},

@@ -25,7 +25,8 @@ var ipAddress = Kind{
 		&process.Definition{Name: "ipaddress.associate", Start: []string{"active"},
 			Through: process.To("associating"), Done: process.To("associated")},
 		&process.Definition{Name: "ipaddress.disassociate", Start: []string{"associating", "associated"},
-			Through: process.To("disassociating"), Done: process.To("active")},
+			Through: process.To("disassociating"), Done: process.To("active"),
+			Forward: "what is half taken from its address is taken to its end; then it may be associated anew"},
 	),
 	ActivatesByDefault: true,
 	Actions: map[string]Action{

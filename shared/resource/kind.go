@@ -139,12 +139,12 @@ func lifecycle(typ string, r rename, own ...*process.Definition) []*process.Defi
 		{Name: name("deactivate"), Start: w("active", "activating", "updating-active", "updating-inactive"),
 			Through: to("deactivating"), Done: to("inactive"), Delegate: name("remove")},
 		{Name: name("remove"), Start: w("requested", "inactive", "activating", "deactivating", "registering", "updating-active", "updating-inactive"),
-			Through: to("removing"), Done: to("removed")},
-		{Name: name("purge"), Start: w("removed"), Through: to("purging"), Done: to("purged")},
+			Through: to("removing"), Done: to("removed"), Forward: "what is half removed is removed to its end; then it may be restored"},
+		{Name: name("purge"), Start: w("removed"), Through: to("purging"), Done: to("purged"), Forward: "what is half erased is of no use to anybody"},
 		{Name: name("update"), Start: w("inactive", "active"),
 			Through: process.Map{r.word("inactive"): r.word("updating-inactive"), r.word("active"): r.word("updating-active")},
 			Done:    process.Map{r.word("updating-inactive"): r.word("inactive"), r.word("updating-active"): r.word("active")}},
-		{Name: name("restore"), Start: w("removed"), Through: to("restoring"), Done: to("inactive")},
+		{Name: name("restore"), Start: w("removed"), Through: to("restoring"), Done: to("inactive"), Forward: "it costs little to end; then it may be removed again"},
 	}
 	out := make([]*process.Definition, 0, len(standard)+len(own))
 	for _, d := range standard {
@@ -163,6 +163,16 @@ func lifecycle(typ string, r rename, own ...*process.Definition) []*process.Defi
 	return out
 }
 
+// chaining lets the logic of one of the processes go on as others.
+func chaining(defs []*process.Definition, name string, others ...string) []*process.Definition {
+	for _, d := range defs {
+		if d.Name == name {
+			d.Chains = others
+		}
+	}
+	return defs
+}
+
 // allocate and deallocate move the second state of types that are placed.
 func allocate(typ string) *process.Definition {
 	return &process.Definition{Name: typ + ".allocate", Field: "allocationState",
@@ -171,5 +181,6 @@ func allocate(typ string) *process.Definition {
 
 func deallocate(typ string) *process.Definition {
 	return &process.Definition{Name: typ + ".deallocate", Field: "allocationState",
-		Start: []string{"activating", "active"}, Through: process.To("deactivating"), Done: process.To("inactive")}
+		Start: []string{"activating", "active"}, Through: process.To("deactivating"), Done: process.To("inactive"),
+		Forward: "what is half given back is given back to its end; then it may be allocated anew"}
 }

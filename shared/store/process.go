@@ -84,11 +84,12 @@ var ErrCannotStart = errors.New("the state does not allow it")
 // nothing is written and the error wraps ErrCannotStart; if somebody else changes
 // the resource at the same time, it is ErrConflict.
 func (t *Tx) Launch(ctx context.Context, l Launch) (*Launched, error) {
-	def, reason, err := decide(l)
-	if err != nil {
-		return nil, err
+	def, reason := process.Decide(l.Process, l.From, l.Row.Str(l.Process.StateField()), resource.All.Process)
+	if reason == process.Canceled {
+		return nil, fmt.Errorf("cannot run %s on %s %d: it is %s: %w", l.Process.Name, l.Row.Type().Name, l.Row.ID(),
+			l.Row.Str(l.Process.StateField()), ErrCannotStart)
 	}
-	fresh := l.Row.ID() == 0
+	fresh, err := l.Row.ID() == 0, error(nil)
 	if reason == process.Scheduled {
 		Transition(l.Row, def, l.From)
 	}
@@ -118,45 +119,12 @@ func (t *Tx) Launch(ctx context.Context, l Launch) (*Launched, error) {
 	return out, nil
 }
 
-// decide says what a launch on the row's present state comes to, and as which
-// definition it goes on.
-func decide(l Launch) (*process.Definition, process.Reason, error) {
-	def := l.Process
-	for {
-		s := l.Row.Str(def.StateField())
-		switch {
-		case def.IsStart(s) || def.IsTransitioning(s) || startsFrom(def, l.From, s):
-			return def, process.Scheduled, nil
-		case def.IsDone(s):
-			return def, process.AlreadyDone, nil
-		}
-		next := resource.All.Process(def.Delegate)
-		if next == nil {
-			return nil, "", fmt.Errorf("cannot run %s on %s %d: it is %s: %w", l.Process.Name, l.Row.Type().Name, l.Row.ID(), s, ErrCannotStart)
-		}
-		def = next
-	}
-}
-
-func startsFrom(def, from *process.Definition, s string) bool {
-	if from == nil {
-		return false
-	}
-	done, ok := from.Done.Get(s)
-	return ok && from.IsTransitioning(s) && def.IsStart(done)
-}
-
 // Transition moves the row in memory to the transitioning state of def and
 // forgets the error of an earlier process. A row that is under way stays.
 func Transition(row *schema.Row, def, from *process.Definition) {
 	field := def.StateField()
-	s := row.Str(field)
-	if from != nil && startsFrom(def, from, s) && !def.IsStart(s) {
-		s, _ = from.Done.Get(s)
-	}
-	if def.IsStart(s) {
-		to, _ := def.Through.Get(s)
-		row.Set(field, to)
+	if s := row.Str(field); process.Enter(def, from, s) != s {
+		row.Set(field, process.Enter(def, from, s))
 	}
 	if field == "state" {
 		row.ClearField("transitioning")

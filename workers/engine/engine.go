@@ -183,7 +183,7 @@ func (r *run) fail(ctx context.Context, cause error) error {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if gone := errors.Is(err, store.ErrNotFound); gone || fitting(r.top.def, row.Str(r.top.def.StateField())) == nil {
+	if gone := errors.Is(err, store.ErrNotFound); gone || process.Fitting(r.top.def, row.Str(r.top.def.StateField()), resource.All.Process) == nil {
 		reason = process.Canceled
 	}
 	r.top.log.close(reason, cause)
@@ -248,13 +248,4 @@ func doubled(first, most, times int64) time.Duration {
 // jitter spreads a pause by a fifth either way.
 func jitter(d time.Duration) time.Duration {
 	return d - d/5 + time.Duration(rand.Int64N(int64(d)*2/5+1))
-}
-
-// fitting returns the definition as which a process goes on in a state: its own,
-// or that of a delegate; nil if none has any business there.
-func fitting(def *process.Definition, state string) *process.Definition {
-	for def != nil && !def.Fits(state) {
-		def = resource.All.Process(def.Delegate)
-	}
-	return def
 }

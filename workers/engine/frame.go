@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,8 +87,8 @@ func (f *frame) perform(ctx context.Context) error {
 		}
 		switch {
 		case delegate:
-			next := resource.All.Process(f.def.Delegate)
-			if next == nil || !next.Fits(f.row.Str(next.StateField())) {
+			next := process.HandOver(f.def, f.row.Str(f.def.StateField()), resource.All.Process)
+			if next == nil {
 				return fmt.Errorf("%s asked for a delegate that does not fit state %s", f.def.Name, f.row.State())
 			}
 			f.delegate(next)
@@ -109,7 +110,7 @@ func (f *frame) step(ctx context.Context) error {
 	if !f.def.IsStart(from) {
 		return nil
 	}
-	to, _ := f.def.Through.Get(from)
+	to := process.Enter(f.def, nil, from)
 	if err := f.r.move(ctx, f.row, field, to); err != nil {
 		return err
 	}
@@ -203,6 +204,9 @@ func (f *frame) chain(ctx context.Context, name string) error {
 	if f.parent != nil {
 		return fmt.Errorf("%s cannot chain to %s inside another process", f.def.Name, name)
 	}
+	if !slices.Contains(f.def.Chains, name) {
+		return fmt.Errorf("%s chains to %s without declaring it", f.def.Name, name)
+	}
 	from := f.row.State()
 	if err := f.launch(ctx, next, f.row, f.data, f.def); err != nil {
 		return err
@@ -279,16 +283,14 @@ func (f *frame) Execute(ctx context.Context, name string, row *schema.Row, data 
 		return err
 	}
 	state := row.Str(def.StateField())
-	switch fit := fitting(def, state); {
-	case def.IsDone(state):
+	as, end := process.Settle(def, state, resource.All.Process)
+	switch end {
+	case process.AlreadyDone:
 		return nil
-	case fit == nil:
+	case process.Canceled:
 		return &process.CanceledError{Process: name, Resource: row.Type().Name + " " + row.Key(), State: state}
-	case fit.IsDone(state):
-		return nil
-	default:
-		def = fit
 	}
+	def = as
 	child := newFrame(f.r, f, def, row, data)
 	if !child.held() {
 		if err := f.r.claimNested(ctx, row); err != nil {

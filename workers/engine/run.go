@@ -90,20 +90,15 @@ func (r *run) reset() {
 // place for it, and goes on as the delegate where only that one fits.
 func (r *run) settle(ctx context.Context) (ended bool, err error) {
 	f := r.top
-	state := f.row.Str(f.def.StateField())
-	def := fitting(f.def, state)
-	switch {
-	case def == nil:
-		f.log.close(process.Canceled, nil)
-		return true, r.finishIn(ctx, process.Canceled)
-	case def != f.def:
+	def, end := process.Settle(f.def, f.row.Str(f.def.StateField()), resource.All.Process)
+	if def != nil && def != f.def {
 		f.delegate(def)
 	}
-	if f.def.IsDone(state) {
-		f.log.close(process.AlreadyDone, nil)
-		return true, r.finishIn(ctx, process.AlreadyDone)
+	if end == "" {
+		return false, nil
 	}
-	return false, nil
+	f.log.close(end, nil)
+	return true, r.finishIn(ctx, end)
 }
 
 // hold claims a row for this process: whoever holds it must have ended, or have
