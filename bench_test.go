@@ -21,6 +21,7 @@ func TestTheBenchmarkTakesAllOfItAwayAgain(t *testing.T) {
 		args []string
 	}{
 		{"done", time.Minute, []string{"--only", "embedded", "--containers", "20", "--hosts", "12", "--parallel", "4"}},
+		{"beside the skeleton", time.Minute, []string{"--only", "skeleton,start", "--starts", "20", "--hosts", "12", "--parallel", "4"}},
 		{"interrupted", 700 * time.Millisecond, []string{"--only", "embedded", "--containers", "100000"}},
 	} {
 		t.Run(story.name, func(t *testing.T) {

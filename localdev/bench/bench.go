@@ -16,8 +16,9 @@ import (
 
 // bencher is what the flags of the benchmark say.
 type bencher struct {
-	containers, parallel, hosts int
-	image                       string
+	containers, starts, parallel, hosts int
+	image                               string
+	skeleton                            float64 // starts per second, once measured
 }
 
 // measure is one section of the table. The limit bounds it, not counting the end
@@ -33,6 +34,9 @@ var measures = []measure{
 	{"latency", "one container at a time on an idle embedded server, simulated host", 2 * time.Minute, (*bencher).latency},
 	{"embedded", "many containers at once, embedded database, many simulated hosts", 5 * time.Minute, (*bencher).embedded},
 	{"postgres", "the same over Postgres and Redis", 5 * time.Minute, (*bencher).postgres},
+	{"queue", "the bare queue: jobs that do nothing, on the Redis that the next ones use", time.Minute, (*bencher).queue},
+	{"skeleton", "the least that a start can cost, with the libraries of the product", 3 * time.Minute, (*bencher).bare},
+	{"start", "the product doing the same with the same clients and hosts", 5 * time.Minute, (*bencher).whole},
 	{"docker", "real containers, through Cattle and by 'docker run -d' in turn", 5 * time.Minute, (*bencher).docker},
 }
 
@@ -45,6 +49,9 @@ func (e errSkip) Error() string { return string(e) }
 // needs, apart from what may run here, and takes all of it away again. A missed
 // goal is no error: the machine may be busy.
 func Run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "skeleton" { // a child of ours
+		return runSkeleton(ctx, args[1:])
+	}
 	b := &bencher{}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	var names []string
@@ -53,14 +60,15 @@ func Run(ctx context.Context, args []string) error {
 	}
 	only := flags.String("only", "", "what to measure, with commas: "+strings.Join(names, ", ")+"; all if empty")
 	flags.IntVar(&b.containers, "containers", 1000, "how many to start for a throughput")
+	flags.IntVar(&b.starts, "starts", 3000, "how many to start for the comparison with the skeleton")
 	flags.IntVar(&b.parallel, "parallel", 32, "clients that post at once for a throughput")
 	flags.IntVar(&b.hosts, "hosts", 1000, "simulated hosts for a throughput, ten to an agent")
 	flags.StringVar(&b.image, "docker-image", "cattle-test/busybox:1.35", "a local image with a sleep command")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if b.containers < 1 || b.parallel < 1 || b.hosts < 1 || b.hosts > 1000 {
-		return errors.New("--containers, --parallel and --hosts begin at 1; hosts end at 1000")
+	if b.containers < 1 || b.starts < 1 || b.parallel < 1 || b.hosts < 1 || b.hosts > 1000 {
+		return errors.New("--containers, --starts, --parallel and --hosts begin at 1; hosts end at 1000")
 	}
 	chosen, err := choose(*only, names)
 	if err != nil {

@@ -13,49 +13,68 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// databases makes a schema in the Postgres for tests and takes a database of the
-// Redis for tests. It returns how a server finds them, and what drops them.
-func databases(ctx context.Context) (env []string, drop func(), err error) {
-	server, cache := os.Getenv("CATTLE_TEST_POSTGRES_URL"), os.Getenv("CATTLE_TEST_REDIS_URL")
-	if server == "" || cache == "" {
-		return nil, nil, errSkip("CATTLE_TEST_POSTGRES_URL and CATTLE_TEST_REDIS_URL name no servers for it")
-	}
-	store, dropSchema, err := benchSchema(ctx, server)
-	if err != nil {
-		return nil, nil, fmt.Errorf("cannot make a schema in Postgres: %w", err)
-	}
-	wake, empty, err := benchRedis(ctx, cache)
-	if err != nil {
-		dropSchema()
-		return nil, nil, err
-	}
-	return []string{"CATTLE_DB_URL=" + store, "CATTLE_REDIS_URL=" + wake}, func() { empty(); dropSchema() }, nil
+// databases are a database in the Postgres for tests and one in the Redis for tests,
+// both empty and nobody else's.
+type databases struct {
+	postgres, redis string
+	admin           *sql.DB // another database of the same Postgres
+	name            string
+	cache           *redis.Client
+	drop            func()
 }
 
-func benchSchema(ctx context.Context, server string) (address string, drop func(), err error) {
+// newDatabases makes and takes them; the caller drops them.
+func newDatabases(ctx context.Context) (*databases, error) {
+	server, cache := os.Getenv("CATTLE_TEST_POSTGRES_URL"), os.Getenv("CATTLE_TEST_REDIS_URL")
+	if server == "" || cache == "" {
+		return nil, errSkip("CATTLE_TEST_POSTGRES_URL and CATTLE_TEST_REDIS_URL name no servers for it")
+	}
+	d := &databases{name: "bench_" + word(8)}
+	if err := d.create(ctx, server); err != nil {
+		return nil, fmt.Errorf("cannot make a database in Postgres: %w", err)
+	}
+	address, empty, err := benchRedis(ctx, cache)
+	if err != nil {
+		d.remove(ctx)
+		return nil, err
+	}
+	if d.cache, err = redisClient(address); err != nil {
+		empty()
+		d.remove(ctx)
+		return nil, err
+	}
+	d.redis, d.drop = address, func() { _ = d.cache.Close(); empty(); d.remove(ctx) }
+	return d, nil
+}
+
+// env is how a server finds them.
+func (d *databases) env() []string {
+	return []string{"CATTLE_DB_URL=" + d.postgres, "CATTLE_REDIS_URL=" + d.redis}
+}
+
+func (d *databases) create(ctx context.Context, server string) error {
 	u, err := url.Parse(server)
 	if err != nil {
-		return "", nil, err
+		return err
 	}
-	db, err := sql.Open("pgx", server)
-	if err != nil {
-		return "", nil, err
+	if d.admin, err = sql.Open("pgx", server); err != nil {
+		return err
 	}
-	name := "bench_" + word(8)
-	if _, err := db.ExecContext(ctx, "create schema "+name); err != nil {
-		return "", nil, err
+	if _, err := d.admin.ExecContext(ctx, "create database "+d.name); err != nil {
+		return errors.Join(err, d.admin.Close())
 	}
-	q := u.Query()
-	q.Set("search_path", name)
-	u.RawQuery = q.Encode()
-	return u.String(), func() {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
-		defer cancel()
-		if _, err := db.ExecContext(end, "drop schema "+name+" cascade"); err != nil {
-			fmt.Fprintf(os.Stderr, "cannot drop schema %s: %v\n", name, err)
-		}
-		_ = db.Close()
-	}, nil
+	u.Path = "/" + d.name
+	d.postgres = u.String()
+	return nil
+}
+
+func (d *databases) remove(ctx context.Context) {
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	if _, err := d.admin.ExecContext(end, "drop database "+d.name+" with (force)"); err != nil {
+		fmt.Fprintf(os.Stderr, "cannot drop database %s: %v\n", d.name, err)
+	}
+	_ = d.admin.Close()
 }
 
 // benchRedis takes an empty database from 9 upwards.

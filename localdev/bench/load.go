@@ -20,12 +20,12 @@ func (b *bencher) embedded(ctx context.Context) error {
 }
 
 func (b *bencher) postgres(ctx context.Context) error {
-	env, drop, err := databases(ctx)
+	d, err := newDatabases(ctx)
 	if err != nil {
 		return err
 	}
-	defer drop()
-	r, err := served(ctx, env...)
+	defer d.drop()
+	r, err := served(ctx, d.env()...)
 	if err != nil {
 		return err
 	}

@@ -35,13 +35,22 @@ func newRig() (*rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freePort()
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	defer ln.Close()
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
 	return &rig{client: client{"http://127.0.0.1:" + port}, home: dir, port: port}, nil
+}
+
+// freePort finds a port that nobody uses.
+func freePort() (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer ln.Close()
+	_, port, err := net.SplitHostPort(ln.Addr().String())
+	return port, err
 }
 
 // served returns a rig whose server answers; the caller closes it.
@@ -50,16 +59,20 @@ func served(ctx context.Context, env ...string) (*rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := r.run("server", env, "server")
+	return r, r.serve(ctx, "server", env, "server")
+}
+
+// serve runs what answers on the port of the rig, which is closed if it does not.
+func (r *rig) serve(ctx context.Context, name string, env []string, args ...string) error {
+	c, err := r.run(name, env, args...)
 	if err == nil {
-		err = wait(ctx, "the server to answer", 30*time.Second, func() bool { return r.get(ctx, "/ping", nil) == nil })
+		err = wait(ctx, "the "+name+" to answer", 30*time.Second, func() bool { return r.get(ctx, "/ping", nil) == nil })
 		err = c.explained(err)
 	}
 	if err != nil {
 		r.close()
-		return nil, err
 	}
-	return r, nil
+	return err
 }
 
 // run starts this program once more, in a process group of its own so that a
