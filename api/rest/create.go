@@ -39,11 +39,11 @@ var errTaken = errors.New("somebody else made it")
 // write runs f in a transaction and rings what it launched.
 func (r *request) write(label string, f func(*write) error) error {
 	w := &write{ctx: r.ctx, api: r.api}
-	err := r.api.Store.Write(r.ctx, label, func(t *store.Tx) error {
-		now, err := t.Now(r.ctx)
-		if err != nil {
-			return err
-		}
+	now, err := r.api.Store.Clock(r.ctx)
+	if err != nil {
+		return err
+	}
+	err = r.api.Store.Write(r.ctx, label, func(t *store.Tx) error {
 		w.Tx, w.now, w.bells = t, now, nil
 		return f(w)
 	})

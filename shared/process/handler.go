@@ -60,6 +60,8 @@ type Run interface {
 	Get(ctx context.Context, typ string, id int64) (*schema.Row, error)
 	// Find returns the rows whose columns have the given values, oldest first.
 	Find(ctx context.Context, typ string, match Match) ([]*schema.Row, error)
+	// Preload reads at once what Get and Find are about to ask for, one by one.
+	Preload(ctx context.Context, wants ...Want) error
 	// Create inserts a row in state requested.
 	Create(ctx context.Context, typ string, values map[string]any) (*schema.Row, error)
 	// Save writes the changed columns of a row other than its state.
@@ -84,13 +86,19 @@ type Run interface {
 	// Lock serialises with other runs on name until this run's writes are durable.
 	Lock(ctx context.Context, name string) error
 	// Now is the database's clock in milliseconds since 1970.
-	Now(ctx context.Context) (int64, error)
+	Now() int64
 	// Top is the process instance that this run belongs to.
 	Top() (id int64, definition *Definition)
 }
 
 // Match names columns and the values they must have; nil stands for null.
 type Match map[string]any
+
+// Want is a question that Find will ask; with the id as its only value, Get.
+type Want struct {
+	Type  string
+	Match Match
+}
 
 // Call is a command to an agent, or without one a request to whoever listens for
 // events of its name.

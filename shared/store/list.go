@@ -81,7 +81,7 @@ func (s *Store) List(ctx context.Context, q Query) (*Page, error) {
 	if q.Limit > 0 {
 		sel = sel.Limit(int64(q.Limit) + 1)
 	}
-	rows, err := s.readers.DB.QueryContext(ctx, sel.String())
+	rows, err := lite(s.readers.DB.QueryContext(ctx, sel.String()))
 	found, err := collect(typ, rows, err)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list %s: %w", q.Type.Plural, err)

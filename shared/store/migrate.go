@@ -15,7 +15,7 @@ import (
 // Migrate brings the tables up to date and makes the rows that every installation
 // has. Several servers may do it at once: on Postgres they take turns.
 func (s *Store) Migrate(ctx context.Context) error {
-	if s.postgres {
+	if s.Postgres() {
 		conn, err := s.db.DB.Conn(ctx)
 		if err != nil {
 			return err
@@ -48,7 +48,7 @@ func (s *Store) Unmigrate(ctx context.Context) error {
 
 func (s *Store) migrator(ctx context.Context) (*migrate.Migrator, error) {
 	files, dir := fs.FS(migrations.SQLite), "sqlite"
-	if s.postgres {
+	if s.Postgres() {
 		files, dir = migrations.Postgres, "postgres"
 	}
 	sub, err := fs.Sub(files, dir)

@@ -2,8 +2,13 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"time"
+
+	"github.com/cattleio/cattle/shared/schema"
 )
 
 // Wanted is what a host must have to take an instance.
@@ -18,7 +23,77 @@ type Wanted struct {
 // Candidate is a host that fits, with the active pools that it can use.
 type Candidate struct {
 	Host, Free int64
+	Agent      int64 // 0 for none
 	Pools      []int64
+}
+
+// likely remembers for a moment which hosts fit, with what they have left by the
+// count of this server. It is a hint: Take decides.
+type likely struct {
+	mu    sync.Mutex
+	lists map[string]*likelyList
+}
+
+type likelyList struct {
+	until time.Time
+	hosts []Candidate
+}
+
+// likelyFor is how long a list is offered again.
+const likelyFor = 300 * time.Millisecond
+
+// Likely is Candidates as they were a moment ago, for those who name no host and no
+// pool. Take may refuse all of them: then Candidates knows.
+func (t *Tx) Likely(ctx context.Context, w Wanted) ([]Candidate, error) {
+	if len(w.Hosts) > 0 || len(w.Pools) > 0 {
+		return t.Candidates(ctx, w)
+	}
+	key := fmt.Sprint(w)
+	l := &t.s.likely
+	l.mu.Lock()
+	if list := l.lists[key]; list != nil && time.Now().Before(list.until) {
+		defer l.mu.Unlock()
+		return slices.Clone(list.hosts), nil
+	}
+	l.mu.Unlock()
+	hosts, err := t.Candidates(ctx, w)
+	if err != nil || len(hosts) == 0 {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lists == nil || len(l.lists) > 20 {
+		l.lists = map[string]*likelyList{}
+	}
+	l.lists[key] = &likelyList{time.Now().Add(likelyFor), slices.Clone(hosts)}
+	return hosts, nil
+}
+
+// count keeps what a host has left.
+func (l *likely) count(host, units int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, list := range l.lists {
+		for i := range list.hosts {
+			if list.hosts[i].Host == host {
+				list.hosts[i].Free += units
+			}
+		}
+	}
+}
+
+func (l *likely) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lists = nil
+}
+
+// noticed forgets the hosts that fit once rows that decide about them have changed.
+func (t *Tx) noticed(typ *schema.Type) {
+	switch typ.Name {
+	case "host", "agent", "storagePool", "storagePoolHostMap":
+		t.After(t.s.likely.forget)
+	}
 }
 
 // Candidates lists active hosts of active agents with an active pool, those with
@@ -26,7 +101,7 @@ type Candidate struct {
 func (t *Tx) Candidates(ctx context.Context, w Wanted) ([]Candidate, error) {
 	var b strings.Builder
 	args := []any{}
-	b.WriteString(`select h.id, coalesce(h.compute_free, 0), p.id from host h
+	b.WriteString(`select h.id, coalesce(h.compute_free, 0), coalesce(h.agent_id, 0), p.id from host h
 		join storage_pool_host_map m on m.host_id = h.id and m.removed is null
 		join storage_pool p on p.id = m.storage_pool_id and p.state = 'active' and not p.external
 		left join agent a on a.id = h.agent_id
@@ -59,15 +134,15 @@ func (t *Tx) Candidates(ctx context.Context, w Wanted) ([]Candidate, error) {
 	var out []Candidate
 	at := map[int64]int{}
 	for rows.Next() {
-		var host, free, pool int64
-		if err := rows.Scan(&host, &free, &pool); err != nil {
+		var host, free, agent, pool int64
+		if err := rows.Scan(&host, &free, &agent, &pool); err != nil {
 			return nil, err
 		}
 		i, ok := at[host]
 		if !ok {
 			i = len(out)
 			at[host] = i
-			out = append(out, Candidate{Host: host, Free: free})
+			out = append(out, Candidate{Host: host, Free: free, Agent: agent})
 		}
 		out[i].Pools = append(out[i].Pools, pool)
 	}
@@ -85,31 +160,43 @@ func anys(ids []int64) []any {
 	return out
 }
 
-// Take lowers what a host has left, if it still has that much and is active.
-func (t *Tx) Take(ctx context.Context, host, units int64) (bool, error) {
-	n, err := t.exec(ctx, `update host set compute_free = compute_free - ? where id = ? and state = 'active' and compute_free >= ?`, units, host, units)
+// Take lowers what a host has left, if it still has that much and it, its agent and
+// its tie to the pool are still there.
+func (t *Tx) Take(ctx context.Context, host, pool, units int64) (bool, error) {
+	n, err := t.exec(ctx, `update host set compute_free = compute_free - ?
+		where id = ? and state = 'active' and removed is null and coalesce(compute_free, 0) >= ?
+		and (agent_id is null or exists (select 1 from agent a where a.id = host.agent_id and a.state = 'active'))
+		and exists (select 1 from storage_pool_host_map m join storage_pool p on p.id = m.storage_pool_id
+			where m.host_id = host.id and m.removed is null and p.id = ? and p.state = 'active')`, units, host, units, pool)
+	if n > 0 {
+		t.s.likely.count(host, -units)
+	}
 	return n > 0, err
 }
 
 // Give raises what a host has left.
 func (t *Tx) Give(ctx context.Context, host, units int64) error {
 	_, err := t.exec(ctx, `update host set compute_free = compute_free + ? where id = ?`, units, host)
+	if err == nil {
+		t.s.likely.count(host, units)
+	}
 	return err
 }
 
-// Offered tells which of the given kinds of pool offer an image.
-func (t *Tx) Offered(ctx context.Context, image int64, kinds ...string) ([]string, error) {
+// Offered tells which of two kinds of pool offer an image.
+func (t *Tx) Offered(ctx context.Context, image int64, kind, other string) ([]string, error) {
+	const text = `exists (select 1 from image_storage_pool_map m join storage_pool p on p.id = m.storage_pool_id
+		where m.image_id = ? and m.removed is null and p.kind = ?)`
+	var first, second bool
+	if err := t.one(ctx, `select `+text+`, `+text, []any{image, kind, image, other}, &first, &second); err != nil {
+		return nil, err
+	}
 	var out []string
-	for _, kind := range kinds {
-		var yes bool
-		err := t.one(ctx, `select exists (select 1 from image_storage_pool_map m join storage_pool p on p.id = m.storage_pool_id
-			where m.image_id = ? and m.removed is null and p.kind = ?)`, []any{image, kind}, &yes)
-		if err != nil {
-			return nil, err
-		}
-		if yes {
-			out = append(out, kind)
-		}
+	if first {
+		out = append(out, kind)
+	}
+	if second {
+		out = append(out, other)
 	}
 	return out, nil
 }

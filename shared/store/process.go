@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/resource"
@@ -29,22 +30,22 @@ type Process struct {
 	Terminated   bool  // the attempt before this one died without a word
 	Parent       int64
 	LastError    string
+	Now          int64 // the time of the database when this was read
 }
 
 const processColumns = `id, process_name, resource_type, resource_id, data, priority, attempts, busy_count,
-	run_epoch, wake_seq, coalesce(wait_agent_id, 0), terminated, coalesce(parent_process_id, 0), coalesce(last_error, '')`
+	run_epoch, wake_seq, coalesce(wait_agent_id, 0), terminated, coalesce(parent_process_id, 0), coalesce(last_error, ''), `
 
-func scanProcess(row interface{ Scan(...any) error }) (*Process, error) {
+func scanProcess(r rows, err error) (*Process, error) {
 	p := &Process{}
 	var data sql.NullString
-	err := row.Scan(&p.ID, &p.Name, &p.ResourceType, &p.ResourceID, &data, &p.Priority, &p.Attempts, &p.BusyCount,
-		&p.RunEpoch, &p.WakeSeq, &p.WaitAgent, &p.Terminated, &p.Parent, &p.LastError)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrNotFound
-	}
+	var resource string
+	err = single(r, err, &p.ID, &p.Name, &p.ResourceType, &resource, &data, &p.Priority, &p.Attempts, &p.BusyCount,
+		&p.RunEpoch, &p.WakeSeq, &p.WaitAgent, &p.Terminated, &p.Parent, &p.LastError, &p.Now)
 	if err != nil {
 		return nil, err
 	}
+	p.ResourceID, _ = strconv.ParseInt(resource, 10, 64)
 	p.Data = map[string]any{}
 	if data.String != "" && json.Unmarshal([]byte(data.String), &p.Data) != nil || p.Data == nil {
 		p.Data = map[string]any{}
@@ -94,7 +95,7 @@ func (t *Tx) Launch(ctx context.Context, l Launch) (*Launched, error) {
 		Transition(l.Row, def, l.From)
 	}
 	if fresh {
-		err = t.Insert(ctx, l.Row)
+		err = t.InsertWith(ctx, l.Row)
 	} else {
 		err = t.Update(ctx, l.Row)
 	}
@@ -143,11 +144,16 @@ func (t *Tx) insertProcess(ctx context.Context, l Launch, reason process.Reason)
 	if reason.Ends() {
 		end, result, phase = t.s.now(), "'"+reason.Result()+"'", process.PhaseDone
 	}
+	// The id of a row that travels with this statement is known to the server alone.
+	resource, key := "?", any(l.Row.Key())
+	if l.Row.ID() == 0 {
+		resource, key = "cast(currval(pg_get_serial_sequence(?, 'id')) as varchar)", quote(l.Row.Type().Table)
+	}
 	var id int64
 	err = t.one(ctx, `insert into process_instance (start_time, end_time, result, due_at, data, priority, process_name,
 		resource_type, resource_id, exit_reason, phase, start_process_server_id, parent_process_id)
-		values (`+t.s.now()+`, `+end+`, `+result+`, `+t.s.now()+`, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning id`,
-		[]any{string(data), int64(l.Priority), l.Process.Name, l.Row.Type().Name, l.Row.Key(), string(reason), phase, l.Server, nullable(l.Parent)}, &id)
+		values (`+t.s.now()+`, `+end+`, `+result+`, `+t.s.now()+`, ?, ?, ?, ?, `+resource+`, ?, ?, ?, ?) returning id`,
+		[]any{string(data), int64(l.Priority), l.Process.Name, l.Row.Type().Name, key, string(reason), phase, l.Server, nullable(l.Parent)}, &id)
 	return id, err
 }
 
@@ -171,7 +177,7 @@ func (t *Tx) bells(ctx context.Context, query string, args ...any) ([]Bell, erro
 	return readBells(rows, err)
 }
 
-func readBells(rows *sql.Rows, err error) ([]Bell, error) {
+func readBells(rows rows, err error) ([]Bell, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -191,22 +197,18 @@ func readBells(rows *sql.Rows, err error) ([]Bell, error) {
 // starts the lease. ErrNotFound says that there is nothing to do now: the process
 // has ended, is not due, or another run has it.
 func (t *Tx) Claim(ctx context.Context, id int64, server string, leaseMillis int64) (*Process, error) {
-	return scanProcess(t.tx.QueryRowContext(ctx, t.s.bind(`update process_instance set run_epoch = run_epoch + 1,
+	return scanProcess(t.query(ctx, `update process_instance set run_epoch = run_epoch + 1,
 		terminated = (lease_until is not null), lease_until = `+t.s.now()+` + ?, attempts = attempts + 1,
 		running_process_server_id = ?, exit_reason = null, holding = true, phase = 'STARTED'
 		where id = ? and end_time is null and due_at <= `+t.s.now()+` and (lease_until is null or lease_until < `+t.s.now()+`)
-		returning `+processColumns), t.s.args([]any{leaseMillis, server, id})...))
+		returning `+processColumns+t.s.now(), leaseMillis, server, id))
 }
 
 // Fence makes this transaction one of the run that claimed p, and renews the
 // lease. ErrFenced says that the run has lost its right to write.
 func (t *Tx) Fence(ctx context.Context, p *Process, leaseMillis int64) error {
-	n, err := t.exec(ctx, `update process_instance set lease_until = `+t.s.now()+` + ?
+	return t.must(ctx, ErrFenced, `update process_instance set lease_until = `+t.s.now()+` + ?
 		where id = ? and run_epoch = ? and end_time is null`, leaseMillis, p.ID, p.RunEpoch)
-	if err == nil && n == 0 {
-		err = ErrFenced
-	}
-	return err
 }
 
 // Pause ends an attempt that is not the last.
@@ -270,20 +272,15 @@ func (t *Tx) Finish(ctx context.Context, p *Process, reason process.Reason) erro
 	if err != nil {
 		return err
 	}
-	n, err := t.exec(ctx, `update process_instance set end_time = `+t.s.now()+`, lease_until = null, holding = false,
+	return t.must(ctx, ErrFenced, `update process_instance set end_time = `+t.s.now()+`, lease_until = null, holding = false,
 		running_process_server_id = null, wait_agent_id = null, exit_reason = ?, result = ?, phase = 'DONE', data = ?
 		where id = ? and run_epoch = ? and end_time is null`,
 		string(reason), nullText(reason.Result()), string(data), p.ID, p.RunEpoch)
-	if err == nil && n == 0 {
-		err = ErrFenced
-	}
-	return err
 }
 
 // Log keeps the log of one attempt.
 func (t *Tx) Log(ctx context.Context, p *Process, uuid, log string) error {
-	_, err := t.exec(ctx, `insert into process_execution (process_instance_id, uuid, log, created) values (?, ?, ?, `+t.s.now()+`)`, p.ID, uuid, log)
-	return err
+	return t.later(ctx, `insert into process_execution (process_instance_id, uuid, log, created) values (?, ?, ?, `+t.s.now()+`)`, p.ID, uuid, log)
 }
 
 // Successors makes the next pending process of the resource due now: the one with
@@ -304,9 +301,9 @@ func (t *Tx) Held(ctx context.Context, id int64) (bool, error) {
 // Due lists processes that should be running and are not, most urgent first. It
 // reads at most limit rows through an index.
 func (s *Store) Due(ctx context.Context, limit int) ([]Bell, error) {
-	rows, err := s.readers.DB.QueryContext(ctx, s.bind(`select id, wake_seq, run_epoch, priority from process_instance
+	rows, err := s.query(ctx, `select id, wake_seq, run_epoch, priority from process_instance
 		where end_time is null and due_at <= `+s.now()+` and (lease_until is null or lease_until < `+s.now()+`)
-		order by priority desc, due_at, id limit ?`), s.args([]any{int64(limit)})...)
+		order by priority desc, due_at, id limit ?`, int64(limit))
 	return readBells(rows, err)
 }
 
@@ -326,7 +323,7 @@ func (s *Store) WakeAgent(ctx context.Context, agent int64, limit int) ([]Bell, 
 
 // Process reads one process instance, or ErrNotFound.
 func (s *Store) Process(ctx context.Context, id int64) (*Process, error) {
-	return scanProcess(s.db.DB.QueryRowContext(ctx, s.bind(`select `+processColumns+` from process_instance where id = ?`), s.args([]any{id})...))
+	return scanProcess(s.query(ctx, `select `+processColumns+s.now()+` from process_instance where id = ?`, id))
 }
 
 // ForgetEnded erases processes that ended longer ago, with their logs, a page in a

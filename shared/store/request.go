@@ -31,11 +31,10 @@ func (t *Tx) SaveRequest(ctx context.Context, r Request) error {
 	if r.Status == "" {
 		r.Status = RequestPending
 	}
-	_, err := t.exec(ctx, `insert into agent_request (id, process_id, step_key, agent_id, name, reply_to, sends, status, reply)
+	return t.later(ctx, `insert into agent_request (id, process_id, step_key, agent_id, name, reply_to, sends, status, reply)
 		values (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		on conflict (process_id, step_key) do update set sends = excluded.sends, reply_to = excluded.reply_to`,
 		r.ID, r.ProcessID, r.StepKey, r.AgentID, r.Name, r.ReplyTo, r.Sends, r.Status, nullText(string(r.Reply)))
-	return err
 }
 
 // Requests reads what a process has asked and not yet used, by step.
@@ -61,21 +60,18 @@ func (t *Tx) Requests(ctx context.Context, processID int64) (map[string]*Request
 
 // DropRequest forgets a request whose reply has been used.
 func (t *Tx) DropRequest(ctx context.Context, id string) error {
-	_, err := t.exec(ctx, `delete from agent_request where id = ?`, id)
-	return err
+	return t.later(ctx, `delete from agent_request where id = ?`, id)
 }
 
 // DropReplies forgets what handlers from outside have answered: a new attempt asks
 // them anew.
 func (t *Tx) DropReplies(ctx context.Context, processID int64) error {
-	_, err := t.exec(ctx, `delete from agent_request where process_id = ? and agent_id = 0 and status = 'replied'`, processID)
-	return err
+	return t.later(ctx, `delete from agent_request where process_id = ? and agent_id = 0 and status = 'replied'`, processID)
 }
 
 // DropRequests forgets all requests of a process that has ended.
 func (t *Tx) DropRequests(ctx context.Context, processID int64) error {
-	_, err := t.exec(ctx, `delete from agent_request where process_id = ?`, processID)
-	return err
+	return t.later(ctx, `delete from agent_request where process_id = ?`, processID)
 }
 
 // StoreReply keeps the reply to a request that was sent to this agent, or for an

@@ -2,19 +2,19 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 	"sync"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/schema"
 )
 
 // texts are the SQL texts of one type, made once.
-type texts struct{ columns, insert string }
+type texts struct{ columns, insert, insertAs string }
 
 var typeTexts sync.Map // *schema.Type to texts
 
@@ -34,6 +34,8 @@ func textsOf(t *schema.Type) texts {
 		columns: strings.Join(names, ", "),
 		insert: fmt.Sprintf("insert into %s (%s) values (%s) returning id", quote(t.Table),
 			strings.Join(inserted, ", "), strings.Join(marks, ", ")),
+		insertAs: fmt.Sprintf("insert into %s (%s, id) values (%s, ?)", quote(t.Table),
+			strings.Join(inserted, ", "), strings.Join(marks, ", ")),
 	}
 	typeTexts.Store(t, v)
 	return v
@@ -42,7 +44,7 @@ func textsOf(t *schema.Type) texts {
 func quote(name string) string { return `"` + name + `"` }
 
 // scan reads the columns of a type out of a result.
-func scan(t *schema.Type, rows *sql.Rows) (*schema.Row, error) {
+func scan(t *schema.Type, rows rows) (*schema.Row, error) {
 	cols := t.Columns()
 	values := make([]any, len(cols))
 	into := make([]any, len(cols))
@@ -63,6 +65,10 @@ func plain(f *schema.Field, v any) any {
 	switch x := v.(type) {
 	case []byte:
 		return string(x)
+	case int32:
+		return int64(x)
+	case int16:
+		return int64(x)
 	case int64:
 		if f.Type == "boolean" {
 			return x != 0
@@ -71,7 +77,7 @@ func plain(f *schema.Field, v any) any {
 	return v
 }
 
-func collect(t *schema.Type, rows *sql.Rows, err error) ([]*schema.Row, error) {
+func collect(t *schema.Type, rows rows, err error) ([]*schema.Row, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +117,7 @@ func (t *Tx) Get(ctx context.Context, typ *schema.Type, id int64) (*schema.Row, 
 // Get returns one committed row, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, typ *schema.Type, id int64) (*schema.Row, error) {
 	typ = typ.Base()
-	rows, err := s.readers.DB.QueryContext(ctx, s.bind(byID(typ)), s.args([]any{id})...)
+	rows, err := s.query(ctx, byID(typ), id)
 	return first(collect(typ, rows, err))
 }
 
@@ -152,11 +158,52 @@ func (t *Tx) Find(ctx context.Context, typ *schema.Type, match process.Match) ([
 	return collect(typ, rows, err)
 }
 
+// Find is a question for rows with the given values.
+type Find struct {
+	Type  *schema.Type
+	Match process.Match
+}
+
+// FindAll answers several questions in one trip.
+func (t *Tx) FindAll(ctx context.Context, finds []Find) ([][]*schema.Row, error) {
+	out := make([][]*schema.Row, len(finds))
+	if t.pipe == nil {
+		for i, f := range finds {
+			rows, err := t.Find(ctx, f.Type, f.Match)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = rows
+		}
+		return out, nil
+	}
+	var more []statement
+	for _, f := range finds {
+		q, args := findText(f.Type.Base(), f.Match)
+		more = append(more, statement{query: t.s.bind(q), args: args})
+	}
+	answers, err := t.pipe.send(ctx, more...)
+	if err != nil {
+		return nil, err
+	}
+	defer answers.Close()
+	for i, f := range finds {
+		r, err := answers.Query()
+		if err != nil {
+			return nil, err
+		}
+		if out[i], err = collect(f.Type.Base(), pgRows{r}, nil); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 // Find returns the committed rows with the given values, oldest first.
 func (s *Store) Find(ctx context.Context, typ *schema.Type, match process.Match) ([]*schema.Row, error) {
 	typ = typ.Base()
 	q, args := findText(typ, match)
-	rows, err := s.readers.DB.QueryContext(ctx, s.bind(q), s.args(args)...)
+	rows, err := s.query(ctx, q, args...)
 	return collect(typ, rows, err)
 }
 
@@ -195,10 +242,46 @@ func NewRow(typ *schema.Type, now int64, values map[string]any) *schema.Row {
 
 // Insert writes a new row and sets its id. A taken uuid is ErrNotUnique.
 func (t *Tx) Insert(ctx context.Context, row *schema.Row) error {
-	typ := row.Type()
+	var id int64
+	if err := t.one(ctx, textsOf(row.Type()).insert, inserted(row), &id); err != nil {
+		return err
+	}
+	row.Set("id", id)
+	row.Saved()
+	return nil
+}
+
+// InsertWith is Insert together with the next statement that is waited for: only
+// then is the id set, or the error told.
+func (t *Tx) InsertWith(ctx context.Context, row *schema.Row) error {
+	if t.pipe == nil {
+		return t.Insert(ctx, row)
+	}
+	t.pipe.waiting = append(t.pipe.waiting, statement{query: t.s.bind(textsOf(row.Type()).insert), args: inserted(row), into: func(r pgx.Row) error {
+		var id int64
+		if err := r.Scan(&id); err != nil {
+			return err
+		}
+		row.Set("id", id)
+		row.Saved()
+		return nil
+	}})
+	return nil
+}
+
+// InsertAs writes a new row under the id that NextID gave it, with the commit at
+// the latest.
+func (t *Tx) InsertAs(ctx context.Context, row *schema.Row) error {
+	err := t.later(ctx, textsOf(row.Type()).insertAs, append(inserted(row), row.ID())...)
+	row.Saved()
+	return err
+}
+
+// inserted lists the values of all columns but the id.
+func inserted(row *schema.Row) []any {
 	var args []any
 	values := row.Values()
-	for i, f := range typ.Columns() {
+	for i, f := range row.Type().Columns() {
 		if f.Name == "id" {
 			continue
 		}
@@ -208,13 +291,46 @@ func (t *Tx) Insert(ctx context.Context, row *schema.Row) error {
 		}
 		args = append(args, v)
 	}
-	var id int64
-	if err := t.one(ctx, textsOf(typ).insert, args, &id); err != nil {
-		return err
+	return args
+}
+
+// block is a run of ids of one table that this server has taken in advance.
+type block struct {
+	mu   sync.Mutex
+	free []int64
+}
+
+const blockSize = 50
+
+// NextID takes an id for a row that is inserted later. On SQLite it gives none: a
+// row gets its id there when it is inserted, which costs no trip.
+func (t *Tx) NextID(ctx context.Context, typ *schema.Type) (id int64, ok bool, err error) {
+	if t.pipe == nil {
+		return 0, false, nil
 	}
-	row.Set("id", id)
-	row.Saved()
-	return nil
+	v, _ := t.s.blocks.LoadOrStore(typ.Table, &block{})
+	b := v.(*block)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.free) == 0 {
+		r, err := t.query(ctx, "select nextval(pg_get_serial_sequence(?, 'id')) from generate_series(1, ?::int)", quote(typ.Table), int64(blockSize))
+		if err != nil {
+			return 0, false, err
+		}
+		defer r.Close()
+		for r.Next() {
+			if err := r.Scan(&id); err != nil {
+				return 0, false, err
+			}
+			b.free = append(b.free, id)
+		}
+		if err := r.Err(); err != nil {
+			return 0, false, err
+		}
+	}
+	id = b.free[0]
+	b.free = b.free[1:]
+	return id, true, nil
 }
 
 func zero(f *schema.Field) any {
@@ -228,7 +344,7 @@ func zero(f *schema.Field) any {
 }
 
 // Update writes the changed columns of a row that nobody has written since it was
-// read; else it is ErrConflict and nothing happens.
+// read; else it is ErrConflict, here or at the commit, and nothing happens.
 func (t *Tx) Update(ctx context.Context, row *schema.Row) error {
 	changed := row.Changed()
 	if len(changed) == 0 {
@@ -258,14 +374,11 @@ func (t *Tx) Update(ctx context.Context, row *schema.Row) error {
 		b.WriteString(" and revision = ?")
 		args = append(args, row.Int("revision"))
 	}
-	n, err := t.exec(ctx, b.String(), args...)
-	if err != nil {
+	if err := t.must(ctx, ErrConflict, b.String(), args...); err != nil {
 		return err
 	}
-	if n == 0 {
-		return ErrConflict
-	}
 	t.left(row)
+	t.noticed(typ)
 	if revised {
 		row.Set("revision", row.Int("revision")+1)
 	}
@@ -281,7 +394,7 @@ func (t *Tx) Delete(ctx context.Context, typ *schema.Type, id int64) error {
 
 // Purgeable lists rows that were removed and whose time to be purged has come.
 func (s *Store) Purgeable(ctx context.Context, typ *schema.Type, limit int) ([]*schema.Row, error) {
-	rows, err := s.readers.DB.QueryContext(ctx, s.bind("select "+textsOf(typ).columns+" from "+quote(typ.Table)+
-		" where state = 'removed' and removed is not null and remove_time < "+s.now()+" order by remove_time limit ?"), s.args([]any{int64(limit)})...)
+	rows, err := s.query(ctx, "select "+textsOf(typ).columns+" from "+quote(typ.Table)+
+		" where state = 'removed' and removed is not null and remove_time < "+s.now()+" order by remove_time limit ?", int64(limit))
 	return collect(typ, rows, err)
 }

@@ -4,7 +4,7 @@ import "context"
 
 // Settings reads the values kept in the database, by name.
 func (s *Store) Settings(ctx context.Context) (map[string]string, error) {
-	rows, err := s.db.DB.QueryContext(ctx, `select name, coalesce(value, '') from setting`)
+	rows, err := s.query(ctx, `select name, coalesce(value, '') from setting`)
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
@@ -42,11 +43,14 @@ var (
 
 // Store is a connection pool to one database.
 type Store struct {
-	db       *bun.DB // writes, and reads that decide
-	readers  *bun.DB // reads that inform
-	postgres bool
-	texts    sync.Map // query with ? to query with $n
-	commits  atomic.Int64
+	db      *bun.DB       // writes on SQLite, and migrations
+	readers *bun.DB       // reads that inform
+	pool    *pgxpool.Pool // transactions on Postgres, nil on SQLite
+	texts   sync.Map      // query with ? to query with $n
+	blocks  sync.Map      // table to *block
+	clock   clock
+	likely  likely
+	commits atomic.Int64
 	// Seam is asked before a transaction begins, before it commits and after it
 	// has. An error at a seam is the death of this server there: tests find all
 	// seams by it and die at each. nil goes on.
@@ -83,24 +87,34 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	return openSQLite(ctx, strings.TrimPrefix(address, "sqlite://"))
 }
 
+// openPostgres opens two pools: one for our own texts, which are prepared once for
+// each connection, and a small one for bun, which writes values into its texts.
 func openPostgres(ctx context.Context, address string) (*Store, error) {
 	size, address, err := poolSize(address)
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := pgx.ParseConfig(address)
+	cfg, err := pgxpool.ParseConfig(address)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the database address: %w", err)
 	}
-	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec // for bun, which writes values into the text
-	db := stdlib.OpenDB(*cfg)
-	db.SetMaxOpenConns(size)
-	db.SetMaxIdleConns(size)
-	b := bun.NewDB(db, pgdialect.New())
-	if err := db.PingContext(ctx); err != nil {
-		return nil, fmt.Errorf("cannot reach the database: %w", err)
+	listing := max(size/4, 2)
+	cfg.MaxConns = int32(max(size-listing, 2))
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the database address: %w", err)
 	}
-	return &Store{db: b, readers: b, postgres: true}, nil
+	plain := cfg.ConnConfig.Copy()
+	plain.DefaultQueryExecMode = pgx.QueryExecModeExec
+	db := stdlib.OpenDB(*plain)
+	db.SetMaxOpenConns(listing)
+	db.SetMaxIdleConns(listing)
+	b := bun.NewDB(db, pgdialect.New())
+	s := &Store{db: b, readers: b, pool: pool}
+	if err := s.Ping(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot reach the database: %w", err), s.Close())
+	}
+	return s, nil
 }
 
 // poolSize takes pool_max_conns out of the address; the default is 40.
@@ -152,21 +166,29 @@ func (s *Store) Close() error {
 	if s.readers != s.db {
 		err = errors.Join(err, s.readers.Close())
 	}
+	if s.pool != nil {
+		s.pool.Close()
+	}
 	return err
 }
 
 // Postgres tells whether the database is Postgres.
-func (s *Store) Postgres() bool { return s.postgres }
+func (s *Store) Postgres() bool { return s.pool != nil }
 
 // Ping tells whether the database answers.
-func (s *Store) Ping(ctx context.Context) error { return s.db.PingContext(ctx) }
+func (s *Store) Ping(ctx context.Context) error {
+	if s.pool != nil {
+		return s.pool.Ping(ctx)
+	}
+	return s.db.PingContext(ctx)
+}
 
 // Commits counts the transactions committed so far, single statements included.
 func (s *Store) Commits() int64 { return s.commits.Load() }
 
 // now is the clock of the database in milliseconds, as an SQL expression.
 func (s *Store) now() string {
-	if s.postgres {
+	if s.Postgres() {
 		return "(extract(epoch from clock_timestamp())*1000)::bigint"
 	}
 	return "cast(unixepoch('subsec')*1000 as integer)"
@@ -175,13 +197,13 @@ func (s *Store) now() string {
 // Now reads the clock of the database.
 func (s *Store) Now(ctx context.Context) (int64, error) {
 	var n int64
-	err := s.readers.QueryRowContext(ctx, "select "+s.now()).Scan(&n)
-	return n, err
+	r, err := s.query(ctx, "select "+s.now())
+	return n, single(r, err, &n)
 }
 
 // bind writes the placeholders of a query the way the database wants them.
 func (s *Store) bind(query string) string {
-	if !s.postgres {
+	if !s.Postgres() {
 		return query
 	}
 	if t, ok := s.texts.Load(query); ok {
@@ -201,18 +223,30 @@ func (s *Store) bind(query string) string {
 	return b.String()
 }
 
-// args puts the driver's own options before the arguments: on Postgres our fixed
-// texts are prepared once for each connection.
-func (s *Store) args(args []any) []any {
-	if !s.postgres || len(args) == 0 {
-		return args
+// query reads committed rows.
+func (s *Store) query(ctx context.Context, query string, args ...any) (rows, error) {
+	if s.pool == nil {
+		return lite(s.readers.DB.QueryContext(ctx, query, args...))
 	}
-	return append([]any{pgx.QueryExecModeCacheStatement}, args...)
+	r, err := s.pool.Query(ctx, s.bind(query), args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgRows{r}, nil
+}
+
+// lite keeps a failed result of database/sql from looking like one.
+func lite(r *sql.Rows, err error) (rows, error) {
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // Tx is one transaction.
 type Tx struct {
-	tx    *sql.Tx
+	lite  *sql.Tx   // on SQLite
+	pipe  *pipeline // on Postgres
 	s     *Store
 	Label string // what it is for, told to the seam
 	after []func()
@@ -224,20 +258,24 @@ func (s *Store) Begin(ctx context.Context, label string) (*Tx, error) {
 	if err := s.seam(Beginning, label); err != nil {
 		return nil, err
 	}
+	if s.pool != nil {
+		return &Tx{pipe: &pipeline{pool: s.pool}, s: s, Label: label}, nil
+	}
 	tx, err := s.db.DB.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &Tx{tx: tx, s: s, Label: label}, nil
+	return &Tx{lite: tx, s: s, Label: label}, nil
 }
 
-// Commit makes the writes durable and then does what waits for that.
-func (t *Tx) Commit() error {
+// Commit makes the writes durable and then does what waits for that. On Postgres it
+// may be here that a statement before it turns out to have failed.
+func (t *Tx) Commit(ctx context.Context) error {
 	if err := t.s.seam(Committing, t.Label); err != nil {
 		t.Rollback()
 		return err
 	}
-	if err := t.tx.Commit(); err != nil {
+	if err := t.commit(ctx); err != nil {
 		return err
 	}
 	t.s.commits.Add(1)
@@ -250,8 +288,21 @@ func (t *Tx) Commit() error {
 	return nil
 }
 
+func (t *Tx) commit(ctx context.Context) error {
+	if t.pipe != nil {
+		return t.pipe.commit(ctx)
+	}
+	return t.lite.Commit()
+}
+
 // Rollback forgets everything. It may be called after Commit.
-func (t *Tx) Rollback() { _ = t.tx.Rollback() }
+func (t *Tx) Rollback() {
+	if t.pipe != nil {
+		t.pipe.rollback()
+		return
+	}
+	_ = t.lite.Rollback()
+}
 
 // After does f once the transaction is durable, never before.
 func (t *Tx) After(f func()) { t.after = append(t.after, f) }
@@ -282,7 +333,7 @@ func (s *Store) once(ctx context.Context, label string, f func(*Tx) error) error
 	if err := f(t); err != nil {
 		return err
 	}
-	return t.Commit()
+	return t.Commit(ctx)
 }
 
 // Passing tells whether the database may well accept the same transaction later.
@@ -308,24 +359,83 @@ func notUnique(err error) error {
 	return err
 }
 
+// exec runs a statement now and tells how many rows it hit.
 func (t *Tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	r, err := t.tx.ExecContext(ctx, t.s.bind(query), t.s.args(args)...)
+	if t.pipe != nil {
+		return t.pipe.exec(ctx, t.s.bind(query), args)
+	}
+	r, err := t.lite.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, notUnique(err)
 	}
 	return r.RowsAffected()
 }
 
-func (t *Tx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return t.tx.QueryContext(ctx, t.s.bind(query), t.s.args(args)...)
+// later runs a statement before the commit, at the latest with it.
+func (t *Tx) later(ctx context.Context, query string, args ...any) error {
+	if t.pipe == nil {
+		_, err := t.exec(ctx, query, args...)
+		return err
+	}
+	t.pipe.waiting = append(t.pipe.waiting, statement{query: t.s.bind(query), args: args})
+	return nil
 }
 
+// must is later for an update that has to hit a row. If it hits none the transaction
+// does not commit: miss is answered then, here or by what comes after it.
+func (t *Tx) must(ctx context.Context, miss error, update string, args ...any) error {
+	if t.pipe == nil {
+		n, err := t.exec(ctx, update, args...)
+		if err == nil && n == 0 {
+			err = miss
+		}
+		return err
+	}
+	t.pipe.waiting = append(t.pipe.waiting, statement{query: t.s.bind(hitting(update)), args: args, miss: miss})
+	return nil
+}
+
+// settled runs what waits, so that its errors are known.
+func (t *Tx) settled(ctx context.Context) error {
+	if t.pipe == nil || len(t.pipe.waiting) == 0 {
+		return nil
+	}
+	answers, err := t.pipe.send(ctx)
+	if err != nil {
+		return err
+	}
+	return answers.Close()
+}
+
+func (t *Tx) query(ctx context.Context, query string, args ...any) (rows, error) {
+	if t.pipe != nil {
+		return t.pipe.query(ctx, t.s.bind(query), args)
+	}
+	return lite(t.lite.QueryContext(ctx, query, args...))
+}
+
+// one reads the only row of a result, or answers ErrNotFound.
 func (t *Tx) one(ctx context.Context, query string, args []any, into ...any) error {
-	err := t.tx.QueryRowContext(ctx, t.s.bind(query), t.s.args(args)...).Scan(into...)
-	if errors.Is(err, sql.ErrNoRows) {
+	r, err := t.query(ctx, query, args...)
+	return single(r, err, into...)
+}
+
+func single(r rows, err error, into ...any) error {
+	if err != nil {
+		return notUnique(err)
+	}
+	defer r.Close()
+	if !r.Next() {
+		if err := r.Err(); err != nil {
+			return notUnique(err)
+		}
 		return ErrNotFound
 	}
-	return notUnique(err)
+	if err := r.Scan(into...); err != nil {
+		return err
+	}
+	r.Next() // an error may come behind the row
+	return notUnique(errors.Join(r.Err(), r.Close()))
 }
 
 // Now reads the clock of the database.
@@ -340,7 +450,7 @@ func isNotUnique(err error) bool { return errors.Is(err, ErrNotUnique) }
 // Lock serialises transactions on a number until they end. SQLite has one writer
 // and needs none.
 func (t *Tx) Lock(ctx context.Context, n int64) error {
-	if !t.s.postgres {
+	if t.pipe == nil {
 		return nil
 	}
 	_, err := t.exec(ctx, "select pg_advisory_xact_lock(?)", n)

@@ -224,13 +224,7 @@ func (f *frame) Top() (int64, *process.Definition) {
 	return f.r.p.ID, resource.All.Process(f.r.p.Name)
 }
 
-func (f *frame) Now(ctx context.Context) (int64, error) {
-	tx, err := f.r.unit(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return tx.Now(ctx)
-}
+func (f *frame) Now() int64 { return f.r.now() }
 
 // Unit returns the open transaction of the run, for logic that decides in SQL. It
 // must not be kept: commands end it.
@@ -246,7 +240,16 @@ func (f *frame) Get(ctx context.Context, typ string, id int64) (*schema.Row, err
 }
 
 func (f *frame) Find(ctx context.Context, typ string, match process.Match) ([]*schema.Row, error) {
+	for name, v := range match {
+		if n, small := v.(int); small {
+			match[name] = int64(n)
+		}
+	}
 	return f.r.rowsOf(ctx, resource.All.Type(typ), match)
+}
+
+func (f *frame) Preload(ctx context.Context, wants ...process.Want) error {
+	return f.r.preload(ctx, wants)
 }
 
 func (f *frame) Create(ctx context.Context, typ string, values map[string]any) (*schema.Row, error) {

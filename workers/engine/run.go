@@ -25,10 +25,11 @@ type run struct {
 	top       *frame
 	tx        *store.Tx // the open unit, nil between two
 	rows      map[key]*schema.Row
-	found     map[string][]*schema.Row // results of Find, until a row of the type is made
-	dirty     []*schema.Row            // in the order of their first change
-	born      map[*schema.Row]bool     // inserted in the open unit
-	before    map[*schema.Row]string   // state last written, for what is told
+	found     map[string]*found
+	dirty     []*schema.Row        // in the order of their first change
+	born      map[*schema.Row]bool // made in the open unit: nobody else sees them
+	fresh     map[*schema.Row]bool // of those, the ones not inserted yet
+	claimed   time.Time            // when the claim told the time of the database
 	requests  map[string]*store.Request
 	suspended *store.Request // the request to record when the slot is given up
 	bells     []store.Bell
@@ -53,6 +54,7 @@ func (r *run) claim(ctx context.Context, id int64) error {
 	if r.p, err = tx.Claim(ctx, id, r.e.Server, r.e.lease()); err != nil {
 		return err
 	}
+	r.claimed = time.Now()
 	def := resource.All.Process(r.p.Name)
 	if def == nil { // a newer server launched it and will run it
 		return r.pauseIn(ctx, store.Pause{Reason: process.UnknownException, DelayMillis: 30_000, GiveBack: true, Error: "this server does not know " + r.p.Name})
@@ -81,8 +83,8 @@ func (r *run) claim(ctx context.Context, id int64) error {
 }
 
 func (r *run) reset() {
-	r.rows, r.found = map[key]*schema.Row{}, map[string][]*schema.Row{}
-	r.born, r.before = map[*schema.Row]bool{}, map[*schema.Row]string{}
+	r.rows, r.found = map[key]*schema.Row{}, map[string]*found{}
+	r.born, r.fresh = map[*schema.Row]bool{}, map[*schema.Row]bool{}
 	r.dirty = nil
 }
 
@@ -201,7 +203,12 @@ func (r *run) save(ctx context.Context, row *schema.Row) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.Update(ctx, row); err != nil {
+	write := tx.Update
+	if r.fresh[row] {
+		delete(r.fresh, row)
+		write = tx.InsertAs
+	}
+	if err := write(ctx, row); err != nil {
 		return fmt.Errorf("cannot save %s %d: %w", row.Type().Name, row.ID(), err)
 	}
 	return nil
@@ -227,7 +234,7 @@ func (r *run) commit(ctx context.Context) error {
 	if r.tx == nil {
 		return nil
 	}
-	err := r.tx.Commit()
+	err := r.tx.Commit(ctx)
 	r.tx = nil
 	clear(r.born)
 	if err != nil {
@@ -289,85 +296,6 @@ func (r *run) refetch(ctx context.Context, row *schema.Row) (*schema.Row, error)
 		return nil, err
 	}
 	*row = *fresh
-	return row, nil
-}
-
-// Row returns a row as this run knows it, reading it once.
-func (r *run) Row(ctx context.Context, typ *schema.Type, id int64) (*schema.Row, error) {
-	k := key{typ.Base().Name, id}
-	if row, ok := r.rows[k]; ok {
-		return row, nil
-	}
-	tx, err := r.unit(ctx)
-	if err != nil {
-		return nil, err
-	}
-	row, err := tx.Get(ctx, typ, id)
-	if err != nil {
-		return nil, err
-	}
-	r.rows[k] = row
-	return row, nil
-}
-
-// rowsOf returns the rows with the given values. What the run changed and has not
-// written yet is written first, so that it counts.
-func (r *run) rowsOf(ctx context.Context, typ *schema.Type, match process.Match) ([]*schema.Row, error) {
-	name := fmt.Sprint(typ.Base().Name, " ", match)
-	if rows, ok := r.found[name]; ok {
-		return rows, nil
-	}
-	for _, row := range r.dirty {
-		if row.Type() == typ.Base() {
-			if err := r.flush(ctx); err != nil {
-				return nil, err
-			}
-			break
-		}
-	}
-	tx, err := r.unit(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := tx.Find(ctx, typ, match)
-	if err != nil {
-		return nil, err
-	}
-	for i, row := range rows {
-		k := key{typ.Base().Name, row.ID()}
-		if known, ok := r.rows[k]; ok {
-			rows[i] = known
-		} else {
-			r.rows[k] = row
-		}
-	}
-	r.found[name] = rows
-	return rows, nil
-}
-
-// forget drops the results of Find for a type of which a row was made or moved.
-func (r *run) forget(typ *schema.Type) {
-	prefix := typ.Base().Name + " "
-	for name := range r.found {
-		if len(name) > len(prefix) && name[:len(prefix)] == prefix {
-			delete(r.found, name)
-		}
-	}
-}
-
-// create inserts a row in state requested.
-func (r *run) create(ctx context.Context, typ *schema.Type, values map[string]any) (*schema.Row, error) {
-	tx, err := r.unit(ctx)
-	if err != nil {
-		return nil, err
-	}
-	row := store.NewRow(typ, millis(), values)
-	if err := tx.Insert(ctx, row); err != nil {
-		return nil, fmt.Errorf("cannot make a %s: %w", typ.Name, err)
-	}
-	r.born[row] = true
-	r.rows[key{typ.Base().Name, row.ID()}] = row
-	r.forget(typ)
 	return row, nil
 }
 

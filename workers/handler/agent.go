@@ -75,10 +75,7 @@ func agentClose(ctx context.Context, run process.Run) (*process.Answer, error) {
 
 // agentCloseSeldom is agentClose, at most once in the set number of seconds.
 func agentCloseSeldom(ctx context.Context, run process.Run) (*process.Answer, error) {
-	now, err := run.Now(ctx)
-	if err != nil {
-		return nil, err
-	}
+	now := run.Now()
 	scope := private(run.Data(), "io.cattle.platform.process.agent.AgentTimedConnectionClose")
 	pause := 1000 * seconds(run, "agent.reconnect.disconnect.every.seconds")
 	if last := integer(scope["lastDisconnect"]); last != 0 && now-last < pause {

@@ -74,10 +74,7 @@ func setRemoved(ctx context.Context, run process.Run) (*process.Answer, error) {
 	if row.Get("removed") != nil && row.Get("removeTime") != nil || !row.Type().HasColumn("removed") {
 		return nil, nil
 	}
-	now, err := run.Now(ctx)
-	if err != nil {
-		return nil, err
-	}
+	now := run.Now()
 	if row.Get("removed") == nil {
 		row.Set("removed", now)
 	}

@@ -45,6 +45,9 @@ func instanceHandlers() []process.Handler {
 func instanceCreate(ctx context.Context, run process.Run) (*process.Answer, error) {
 	instance := run.Resource()
 	private(run.Data(), createScope)["startOnCreate"] = true
+	if err := preloadInstance(ctx, run, instance); err != nil {
+		return nil, err
+	}
 	if err := attachCredentials(ctx, run, instance); err != nil {
 		return nil, err
 	}
@@ -60,6 +63,19 @@ func instanceCreate(ctx context.Context, run process.Run) (*process.Answer, erro
 	}
 	start, given := instance.Field("startOnCreate").(bool)
 	return &process.Answer{Delegate: start || !given}, nil
+}
+
+// preloadInstance reads what the life of an instance revolves around.
+func preloadInstance(ctx context.Context, run process.Run, instance *schema.Row) error {
+	own := process.Match{"instanceId": instance.ID()}
+	wants := []process.Want{{Type: "volume", Match: own}, {Type: "instanceHostMap", Match: own}, {Type: "nic", Match: own},
+		{Type: "instanceLink", Match: own}, {Type: "port", Match: own}}
+	for column, typ := range map[string]string{"accountId": "account", "imageId": "image"} {
+		if id := instance.Int(column); id != 0 {
+			wants = append(wants, process.Want{Type: typ, Match: process.Match{"id": id}})
+		}
+	}
+	return run.Preload(ctx, wants...)
 }
 
 // attachCredentials ties the credentials that the instance names, or those that
@@ -145,6 +161,9 @@ var startSteps = []step{
 // or an agent has to mend ends the start; what may pass is tried again.
 func instanceStart(ctx context.Context, run process.Run) (*process.Answer, error) {
 	instance := run.Resource()
+	if err := preloadInstance(ctx, run, instance); err != nil {
+		return nil, err
+	}
 	percent := 0
 	for _, s := range startSteps {
 		run.Progress(ctx, s.name, percent)
@@ -218,11 +237,7 @@ func firstRunning(ctx context.Context, run process.Run) (*process.Answer, error)
 	if instance.Get("firstRunning") != nil {
 		return nil, nil
 	}
-	now, err := run.Now(ctx)
-	if err != nil {
-		return nil, err
-	}
-	instance.Set("firstRunning", now)
+	instance.Set("firstRunning", run.Now())
 	return nil, run.Save(ctx, instance)
 }
 
@@ -311,10 +326,13 @@ func instanceRestart(_ context.Context, run process.Run) (*process.Answer, error
 
 // instanceRemove stops what may still run and removes what belongs to the instance.
 func instanceRemove(ctx context.Context, run process.Run) (*process.Answer, error) {
+	instance := run.Resource()
+	if err := preloadInstance(ctx, run, instance); err != nil {
+		return nil, err
+	}
 	if _, err := instanceStop(ctx, run); err != nil {
 		return nil, err
 	}
-	instance := run.Resource()
 	if err := onChildren(ctx, run, "nic", instance, "nic.remove", nil); err != nil {
 		return nil, err
 	}

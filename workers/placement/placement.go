@@ -51,14 +51,17 @@ func Place(ctx context.Context, run process.Run, instance *schema.Row) error {
 	if need.impossible {
 		return &process.Failure{Message: None}
 	}
-	candidates, err := tx.Candidates(ctx, need.Wanted)
-	if err != nil {
-		return err
-	}
-	for _, c := range spread(candidates, run.Setting("simple.allocator.spread") != "false") {
-		ok, err := try(ctx, run, tx, instance, c, volumes, len(present) > 0, need.Compute)
-		if ok || err != nil {
+	// What was read a moment ago will mostly do; before nobody fits, all are asked.
+	for _, list := range []func(context.Context, store.Wanted) ([]store.Candidate, error){tx.Likely, tx.Candidates} {
+		candidates, err := list(ctx, need.Wanted)
+		if err != nil {
 			return err
+		}
+		for _, c := range spread(candidates, run.Setting("simple.allocator.spread") != "false") {
+			ok, err := try(ctx, run, tx, instance, c, volumes, len(present) > 0, need.Compute)
+			if ok || err != nil {
+				return err
+			}
 		}
 	}
 	return &process.Failure{Message: None}
@@ -216,12 +219,15 @@ func spread(all []store.Candidate, most bool) []store.Candidate {
 // try takes a host, if it still has what is needed.
 func try(ctx context.Context, run process.Run, tx *store.Tx, instance *schema.Row, c store.Candidate, volumes []volume, kept bool, compute int64) (bool, error) {
 	if !kept {
-		if ok, err := tx.Take(ctx, c.Host, compute); !ok || err != nil {
+		if ok, err := tx.Take(ctx, c.Host, c.Pools[0], compute); !ok || err != nil {
 			return false, err
 		}
 		if _, err := run.Create(ctx, "instanceHostMap", map[string]any{"instanceId": instance.ID(), "hostId": c.Host}); err != nil {
 			return false, err
 		}
+	}
+	if err := preload(ctx, run, c, instance.Int("imageId")); err != nil {
+		return false, err
 	}
 	for _, v := range volumes {
 		if len(v.pools) > 0 {
@@ -232,6 +238,18 @@ func try(ctx context.Context, run process.Run, tx *store.Tx, instance *schema.Ro
 		}
 	}
 	return true, nil
+}
+
+// preload reads what the commands to the chosen host are about.
+func preload(ctx context.Context, run process.Run, c store.Candidate, image int64) error {
+	wants := []process.Want{{Type: "host", Match: process.Match{"id": c.Host}}, {Type: "storagePool", Match: process.Match{"id": c.Pools[0]}}}
+	if c.Agent != 0 {
+		wants = append(wants, process.Want{Type: "agent", Match: process.Match{"id": c.Agent}})
+	}
+	if image != 0 {
+		wants = append(wants, process.Want{Type: "imageStoragePoolMap", Match: process.Match{"imageId": image, "storagePoolId": c.Pools[0]}})
+	}
+	return run.Preload(ctx, wants...)
 }
 
 func asInt(v any) int64 {
