@@ -108,6 +108,9 @@ func (s *server) run(ctx context.Context) error {
 	if s.store != nil {
 		g.Go(func() error { return s.follow(ctx) })
 	}
+	if err := s.pprof(ctx); err != nil {
+		return err
+	}
 	s.start(ctx, g, ln)
 	s.ready.Wait()
 	fmt.Println("Startup Succeeded, Listening on port", ln.Addr().(*net.TCPAddr).Port)

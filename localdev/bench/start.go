@@ -2,12 +2,14 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/google/pprof/profile"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -58,21 +60,42 @@ func (b *bencher) skeletonField(ctx context.Context) (f *field, err error) {
 
 // whole measures the product beside the skeleton.
 func (b *bencher) whole(ctx context.Context) error {
-	f, err := b.productField(ctx, b.hosts, perAgent)
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	inside := "127.0.0.1:" + port
+	f, err := b.productField(ctx, b.hosts, perAgent, "CATTLE_PPROF_ADDRESS="+inside)
 	if err != nil {
 		return err
 	}
 	defer f.close()
-	rate, err := b.drive(ctx, f)
+	perSecond, err := b.drive(ctx, f)
 	if err != nil {
 		return err
 	}
 	if b.skeleton == 0 {
 		line("ratio", "-", "the skeleton was not measured in this run")
-		return nil
+	} else {
+		ratio := perSecond / b.skeleton
+		judged("ratio", fmt.Sprintf("%.2f", ratio), ">= 0.25", ratio >= 0.25, "of the product's rate to the skeleton's in this run; aim 0.50")
 	}
-	ratio := rate / b.skeleton
-	judged("ratio", fmt.Sprintf("%.2f", ratio), ">= 0.25", ratio >= 0.25, "of the product's rate to the skeleton's in this run; aim 0.50")
+	return b.look(ctx, f, inside, perSecond)
+}
+
+// look takes a profile of the server while it starts as many once more, so that
+// the profile is no part of the rate.
+func (b *bencher) look(ctx context.Context, f *field, inside string, perSecond float64) error {
+	n := min(b.starts, 1000)
+	seconds := max(time.Second, time.Duration(float64(n)/perSecond*float64(time.Second)).Truncate(time.Second))
+	var taken *profile.Profile
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { taken, err = spent(gctx, inside, seconds); return err })
+	g.Go(func() error { return errors.Join(f.some(gctx, n, b.parallel, nil), f.allRun(gctx)) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	printProfile(taken, min(float64(n), perSecond*seconds.Seconds()))
 	return nil
 }
 

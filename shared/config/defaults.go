@@ -99,5 +99,6 @@ func Standard() map[string]string {
 		"http.port":       "8080",
 		"cattle.url.path": "/v1",
 		"worker.slots":    "50",
+		"pprof.address":   "", // HOST:PORT on this machine, where profiles are served; nowhere if empty
 	}
 }
