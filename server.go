@@ -32,6 +32,7 @@ import (
 	"github.com/cattleio/cattle/shared/queue"
 	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/store"
+	"github.com/cattleio/cattle/shared/telemetry"
 	"github.com/cattleio/cattle/shared/wire"
 	"github.com/cattleio/cattle/workers"
 	"github.com/cattleio/cattle/workers/agent/driver/sim"
@@ -54,10 +55,12 @@ type server struct {
 	bus   *event.Bus
 	queue *queue.Queue
 	locks *lock.Locks
+
+	metrics *telemetry.Metrics
 }
 
 func newServer(settings *config.Settings, profile string, log *slog.Logger) (*server, error) {
-	s := &server{settings: settings, parts: map[string]bool{}, log: log}
+	s := &server{settings: settings, parts: map[string]bool{}, log: log, metrics: telemetry.New()}
 	names := profiles
 	if profile != "" {
 		names = strings.Split(profile, ",")
@@ -102,7 +105,11 @@ func (s *server) run(ctx context.Context) error {
 		return err
 	}
 	defer closing()
+	s.measure()
 	g, ctx := errgroup.WithContext(ctx)
+	if err := s.expose(ctx, g); err != nil {
+		return err
+	}
 	go func() { _ = s.bus.Run(shared) }()
 	go func() { _ = s.queue.Run(shared) }()
 	if s.store != nil {
@@ -214,12 +221,18 @@ func openStore(ctx context.Context, settings *config.Settings) (*store.Store, er
 	return s, nil
 }
 
+// local tells whether nobody but this machine reaches the server.
+func (s *server) local() bool {
+	host := s.settings.Get("http.host")
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 // secure turns security on for a server that others can reach, unless somebody has
 // decided otherwise, and says once how to get in.
 func (s *server) secure(ctx context.Context) error {
 	host := s.settings.Get("http.host")
-	ip := net.ParseIP(host)
-	if host == "localhost" || ip != nil && ip.IsLoopback() {
+	if s.local() {
 		return nil
 	}
 	v, decided := s.settings.Lookup("api.security.enabled")
@@ -288,14 +301,17 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 	var work *workers.Worker
 	if s.parts["worker"] || s.parts["api"] { // the API shows the logic that workers run
 		work = workers.New(workers.Deps{Store: s.store, Queue: s.queue, Bus: s.bus, Locks: s.locks, Settings: s.settings,
-			Server: s.id, Slots: int(s.settings.Int("worker.slots")), Log: s.log, Ready: s.ready.Done})
+			Server: s.id, Slots: int(s.settings.Int("worker.slots")), Log: s.log, Ready: s.ready.Done, Metrics: s.metrics})
 	}
 	if s.parts["worker"] {
+		s.metrics.Count("cattle_news_dropped_total", "News of resources that nobody was told because too many waited.", work.Dropped)
 		s.ready.Add(1)
 		g.Go(func() error { return work.Run(ctx) })
 	}
 	if s.parts["scheduler"] {
-		g.Go(func() error { return s.scheduler().Run(ctx) })
+		clock := s.scheduler()
+		clock.Metrics = s.metrics
+		g.Go(func() error { return clock.Run(ctx) })
 	}
 	agents, web := ln, ln
 	if s.parts["gateway"] && s.parts["api"] {
@@ -303,7 +319,8 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 	}
 	if s.parts["gateway"] {
 		s.ready.Add(1)
-		gate := gateway.New(gateway.Config{Ready: s.ready.Done, Bus: s.bus, Locks: s.locks, Server: s.id, Log: s.log, Settings: s.settings, Sim: simulate})
+		gate := gateway.New(gateway.Config{Ready: s.ready.Done, Bus: s.bus, Locks: s.locks, Server: s.id, Log: s.log, Settings: s.settings, Sim: simulate, Metrics: s.scraped()})
+		s.measureGateway(gate)
 		g.Go(func() error { return gate.Run(ctx, agents) })
 	}
 	switch {
@@ -316,7 +333,7 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 }
 
 func (s *server) scheduler() *functions.Scheduler {
-	return functions.New(functions.Deps{Store: s.store, Ring: s.queue.Ring, Depth: s.queue.Depth, Connected: s.connected,
+	return functions.New(functions.Deps{Store: s.store, Ring: s.queue.Ring, Depths: s.queue.Depths, Connected: s.connected,
 		Locks: s.locks, Settings: s.settings, Server: s.id, Log: s.log})
 }
 
@@ -343,6 +360,9 @@ func (s *server) api(work *workers.Worker) api.Deps {
 		SettingsChanged: func() { s.tell(settingsChannel) },
 		Changed:         func(c rest.Change) { s.changed(c, work) },
 		RunTask:         s.runTask,
+		Metrics:         s.metrics.Text,
+		Answered:        s.metrics.Answered,
+		Panicked:        func() { s.metrics.Panicked("api") },
 		Handlers: func(name, list string) []rest.Implementation {
 			var out []rest.Implementation
 			for _, stage := range []process.Stage{process.Pre, process.Main, process.Post} {
@@ -409,6 +429,9 @@ func simulate(p wire.Parcel) gateway.Player {
 func (s *server) plain(ctx context.Context, ln net.Listener) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("pong")) })
+	if scraped := s.scraped(); scraped != nil {
+		mux.Handle("GET /metrics", scraped)
+	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-ctx.Done()

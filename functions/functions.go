@@ -14,6 +14,7 @@ import (
 	"github.com/cattleio/cattle/shared/lock"
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/store"
+	"github.com/cattleio/cattle/shared/telemetry"
 )
 
 // Settings is what functions read of the configuration.
@@ -27,13 +28,15 @@ type Settings interface {
 type Deps struct {
 	Store *store.Store
 	Ring  func([]process.Bell)
-	Depth func() (int, error) // tasks that wait in the queue
+	// Depths counts the tasks that wait, by queue.
+	Depths func() (map[string]int, error)
 	// Connected tells of each agent whether a gateway holds it.
 	Connected func(ctx context.Context, agents []int64) (map[int64]bool, error)
 	Locks     *lock.Locks
 	Settings  Settings
 	Server    string
 	Log       *slog.Logger
+	Metrics   *telemetry.Metrics // nil shows nothing
 }
 
 // Function is one thing that the clock starts.
@@ -43,7 +46,7 @@ type Function struct {
 }
 
 // All lists the functions.
-var All = []Function{reconcile, purge, cleanup, liveness}
+var All = []Function{reconcile, purge, cleanup, liveness, watch}
 
 // Scheduler starts functions and remembers what they have to from one run to the
 // next. Losing that costs them a little time.
@@ -51,10 +54,14 @@ type Scheduler struct {
 	Deps
 	mu     sync.Mutex
 	absent map[int64]int // runs of liveness since an agent was seen
+
+	watcher *watcher
 }
 
 // New returns a scheduler.
-func New(d Deps) *Scheduler { return &Scheduler{Deps: d, absent: map[int64]int{}} }
+func New(d Deps) *Scheduler {
+	return &Scheduler{Deps: d, absent: map[int64]int{}, watcher: newWatcher()}
+}
 
 // Run starts each function by its schedule while this server leads, until ctx ends.
 func (s *Scheduler) Run(ctx context.Context) error {
@@ -64,6 +71,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			wait.Go(func() { s.repeat(ctx, f) })
 		}
 		wait.Wait()
+		s.Metrics.See(nil) // another leads now, and shows what it sees
 	})
 	return nil
 }

@@ -10,7 +10,7 @@ var reconcile = Function{Name: "process.replay", Run: func(ctx context.Context, 
 	if size <= 0 {
 		size = 500
 	}
-	if depth, err := d.Depth(); err == nil && depth > 4*size {
+	if depths, err := d.Depths(); err == nil && total(depths) > 4*size {
 		return nil
 	}
 	due, err := d.Store.Due(ctx, size)
@@ -20,3 +20,11 @@ var reconcile = Function{Name: "process.replay", Run: func(ctx context.Context, 
 	d.Ring(due)
 	return nil
 }}
+
+func total(depths map[string]int) int {
+	n := 0
+	for _, d := range depths {
+		n += d
+	}
+	return n
+}

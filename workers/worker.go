@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +16,7 @@ import (
 	"github.com/cattleio/cattle/shared/lock"
 	"github.com/cattleio/cattle/shared/queue"
 	"github.com/cattleio/cattle/shared/store"
+	"github.com/cattleio/cattle/shared/telemetry"
 	"github.com/cattleio/cattle/shared/wire"
 	"github.com/cattleio/cattle/workers/engine"
 	"github.com/cattleio/cattle/workers/handler"
@@ -31,6 +33,7 @@ type Deps struct {
 	Slots    int // attempts at the same time; 0 means 50
 	Log      *slog.Logger
 	Ready    func() // called once, when it hears replies
+	Metrics  *telemetry.Metrics
 }
 
 // Worker runs processes.
@@ -39,6 +42,8 @@ type Worker struct {
 	engine *engine.Engine
 	caller *caller
 	news   chan engine.Change
+
+	dropped atomic.Int64
 }
 
 // New returns a worker.
@@ -49,7 +54,7 @@ func New(d Deps) *Worker {
 	w := &Worker{Deps: d, caller: newCaller(d.Bus, d.Server, d.Log), news: make(chan engine.Change, 10_000)}
 	w.engine = engine.New(engine.Config{
 		Store: d.Store, Settings: d.Settings, Caller: w.caller, Locks: d.Locks,
-		Ring: d.Queue.Ring, Tell: w.tell, Server: d.Server, Handlers: handler.All(), Log: d.Log,
+		Ring: d.Queue.Ring, Tell: w.tell, Server: d.Server, Handlers: handler.All(), Log: d.Log, Metrics: d.Metrics,
 	})
 	w.caller.stray = w.engine.Accept
 	return w
@@ -97,9 +102,13 @@ func (w *Worker) tell(changes []engine.Change) {
 		select {
 		case w.news <- c:
 		default:
+			w.dropped.Add(1)
 		}
 	}
 }
+
+// Dropped counts the news that nobody was told because too many waited to be.
+func (w *Worker) Dropped() int64 { return w.dropped.Load() }
 
 // Changed takes the news of a write by another part of this process, and tells
 // whether other workers want to hear of it.

@@ -106,12 +106,15 @@ func (c *changes) hear(payload string) {
 	k := changed{e.ResourceType, e.ResourceID}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if known, ok := c.news[k]; ok && owner == unknown {
+	known, ok := c.news[k]
+	if ok && owner == unknown {
 		owner = known
 	}
-	if len(c.news) < mostNews {
-		c.news[k] = owner
+	if !ok && len(c.news) >= mostNews {
+		c.g.dropped.Add(1)
+		return
 	}
+	c.news[k] = owner
 }
 
 // run tells readers every second what has changed, until ctx ends. While that

@@ -22,6 +22,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -61,6 +62,8 @@ type Config struct {
 	Settings Settings
 	// Sim plays an agent whose address is sim://, nil if this gateway plays none.
 	Sim func(wire.Parcel) Player
+	// Metrics answers GET /metrics, nil if this is not the place for it.
+	Metrics http.Handler
 }
 
 // Settings is what a gateway reads of the configuration.
@@ -88,6 +91,8 @@ type Gateway struct {
 	asked    map[string]chan string // what is heard, by id of the question
 	known    map[string]vouched
 	teller   string // the API server that answered last
+
+	dropped atomic.Int64
 }
 
 // New returns a gateway.
@@ -104,6 +109,23 @@ func (g *Gateway) Sessions() int {
 	defer g.mu.Unlock()
 	return len(g.sessions)
 }
+
+// Streams counts those who listen to events here and are no agents.
+func (g *Gateway) Streams() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.streams)
+}
+
+// Played counts the agents that this gateway plays itself.
+func (g *Gateway) Played() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.playing)
+}
+
+// Dropped counts the news that readers were not told because too many waited.
+func (g *Gateway) Dropped() int64 { return g.dropped.Load() }
 
 // Run listens for connections until ctx ends, then closes them all.
 func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
@@ -152,6 +174,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch "/" + strings.Join(strings.FieldsFunc(strings.ToLower(r.URL.Path), func(c rune) bool { return c == '/' }), "/") {
 	case "/ping":
 		_, err = w.Write([]byte("pong"))
+	case "/metrics":
+		err = g.metrics(w, r)
 	case "/v1/subscribe":
 		err = g.subscribe(w, r)
 	case "/v1/publish":
@@ -162,6 +186,15 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		refuse(w, err)
 	}
+}
+
+// metrics answers a scraper, where this is the place for it.
+func (g *Gateway) metrics(w http.ResponseWriter, r *http.Request) error {
+	if g.Metrics == nil || r.Method != http.MethodGet {
+		return fault.NotFound()
+	}
+	g.Metrics.ServeHTTP(w, r)
+	return nil
 }
 
 // base is the scheme and host of the URLs that the caller is shown.

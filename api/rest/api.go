@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -54,6 +55,14 @@ type Config struct {
 	// Script returns a shell script for /v1/scripts/NAME, where NAME is no token,
 	// or a fault.
 	Script func(*fiber.Ctx, auth.Caller, string) error
+	// Metrics answers GET /metrics for those who may see everything: the text and its
+	// type.
+	Metrics func() (contentType string, text []byte, err error)
+	// Answered is told of each request that was answered. The type is one that is
+	// declared, or other.
+	Answered func(method, typ string, status int, took time.Duration)
+	// Panicked is told of a panic that was caught.
+	Panicked func()
 	// Console asks the host of an instance how to reach its console.
 	Console func(ctx context.Context, instance *schema.Row) (map[string]any, error)
 }
@@ -121,8 +130,14 @@ func (a *API) serve(c *fiber.Ctx) (err error) {
 		}
 	}
 	r := &request{api: a, c: c, ctx: c.UserContext()}
+	if a.Answered != nil {
+		defer r.answered(time.Now())
+	}
 	defer func() {
 		if p := recover(); p != nil {
+			if a.Panicked != nil {
+				a.Panicked()
+			}
 			slog.ErrorContext(r.ctx, "request panicked", "err", p, "path", strings.Clone(path), "stack", string(debug.Stack()))
 			err = r.refuse(errors.New("panic"))
 		}

@@ -118,7 +118,7 @@ func (r *request) serve() error {
 		if r.redirects() {
 			return nil
 		}
-	} else if r.segments[0] != "v1" {
+	} else if r.segments[0] != "v1" && !r.isMetrics() {
 		return fault.Invalid("UnsupportedVersion", "", "there is no version %s", r.segments[0])
 	}
 	if r.isScript() {
@@ -136,6 +136,9 @@ func (r *request) serve() error {
 	r.c.Set("X-API-Client-IP", r.clientIP)
 	r.view = r.caller.View
 	r.plain = r.caller.PlainIDs || r.caller.MayAskPlain && r.asksPlain()
+	if r.isMetrics() {
+		return r.metrics()
+	}
 	return r.dispatch()
 }
 

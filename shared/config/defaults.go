@@ -31,6 +31,7 @@ func Standard() map[string]string {
 		"task.cleanup.task.instances.schedule":    "86400",
 		"task.cleanup.process.instances.schedule": "600",
 		"task.agent.ping.schedule":                "5",
+		"task.process.watch.schedule":             "10",
 		"task.purge.after.seconds":                "604800",
 		"task.initial.delay.seconds":              "15",
 
@@ -100,5 +101,6 @@ func Standard() map[string]string {
 		"cattle.url.path": "/v1",
 		"worker.slots":    "50",
 		"pprof.address":   "", // HOST:PORT on this machine, where profiles are served; nowhere if empty
+		"metrics.address": "", // where GET /metrics is answered besides; none if empty
 	}
 }

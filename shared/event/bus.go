@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -20,6 +21,8 @@ type Bus struct {
 	prefix string // of every channel: installations that share a Redis by databases do not hear each other
 	sub    *redis.PubSub
 	log    *slog.Logger
+
+	published, unheard atomic.Int64
 
 	mu       sync.Mutex
 	next     int
@@ -110,8 +113,20 @@ func (b *Bus) confirm(t topic) {
 
 // Publish sends a message and tells how many received it.
 func (b *Bus) Publish(ctx context.Context, channel, payload string) (receivers int64, err error) {
-	return b.client.Publish(ctx, b.prefix+channel, payload).Result()
+	receivers, err = b.client.Publish(ctx, b.prefix+channel, payload).Result()
+	if err != nil {
+		b.unheard.Add(1)
+	} else {
+		b.published.Add(1)
+	}
+	return receivers, err
 }
+
+// Published counts the messages that were sent.
+func (b *Bus) Published() int64 { return b.published.Load() }
+
+// Unheard counts the messages that could not be sent.
+func (b *Bus) Unheard() int64 { return b.unheard.Load() }
 
 // Heard tells of each channel how many listen to it.
 func (b *Bus) Heard(ctx context.Context, channels ...string) (map[string]int64, error) {

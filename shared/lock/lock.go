@@ -5,6 +5,7 @@ package lock
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,10 +13,13 @@ import (
 )
 
 // Locks takes and gives back locks.
-type Locks struct{ client redis.UniversalClient }
+type Locks struct {
+	client   redis.UniversalClient
+	refusals atomic.Int64
+}
 
 // New returns locks over client.
-func New(client redis.UniversalClient) *Locks { return &Locks{client} }
+func New(client redis.UniversalClient) *Locks { return &Locks{client: client} }
 
 var release = redis.NewScript(`if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end return 0`)
 
@@ -30,6 +34,7 @@ func (l *Locks) Try(ctx context.Context, name string, ttl time.Duration) (free f
 		return func() {}, true
 	}
 	if !got {
+		l.refusals.Add(1)
 		return nil, false
 	}
 	return func() {
@@ -38,6 +43,9 @@ func (l *Locks) Try(ctx context.Context, name string, ttl time.Duration) (free f
 		release.Run(ctx, l.client, []string{key(name)}, token)
 	}, true
 }
+
+// Refusals counts the locks that somebody else had.
+func (l *Locks) Refusals() int64 { return l.refusals.Load() }
 
 // Lead calls f while this process is the leader under a name, and returns when ctx
 // ends. f's context ends when the lead is lost. Two leaders for a moment are

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -31,6 +33,8 @@ type Queue struct {
 	own    chan process.Bell // answered in this process, while somebody is free
 	log    *slog.Logger
 	every  time.Duration
+
+	dropped atomic.Int64
 }
 
 // New returns a queue over client; the caller closes the client.
@@ -47,7 +51,7 @@ func (q *Queue) Patient() { q.every = 100 * time.Millisecond }
 // process takes the bell at once, else it goes to the queue, and what does not fit
 // into the buffer is found by the reconciler.
 func (q *Queue) Ring(bells []process.Bell) {
-	for _, b := range bells {
+	for i, b := range bells {
 		select {
 		case q.own <- b:
 			continue
@@ -56,10 +60,15 @@ func (q *Queue) Ring(bells []process.Bell) {
 		select {
 		case q.bells <- b:
 		default:
+			q.dropped.Add(int64(len(bells) - i))
 			return
 		}
 	}
 }
+
+// Dropped counts the bells that were left to the reconciler because too many waited
+// to be sent.
+func (q *Queue) Dropped() int64 { return q.dropped.Load() }
 
 // Run sends what was rung until ctx ends.
 func (q *Queue) Run(ctx context.Context) error {
@@ -101,21 +110,25 @@ func (q *Queue) enqueue(ctx context.Context, b process.Bell) error {
 	return err
 }
 
-// Depth counts the tasks that wait for a worker.
-func (q *Queue) Depth() (int, error) {
+// Depths counts the tasks that wait for a worker, by queue.
+func (q *Queue) Depths() (map[string]int, error) {
 	inspector := asynq.NewInspectorFromRedisClient(q.redis)
-	n := 0
-	for _, name := range []string{urgent, normal} {
-		info, err := inspector.GetQueueInfo(name)
-		if errors.Is(err, asynq.ErrQueueNotFound) {
-			continue
-		}
-		if err != nil {
-			return 0, err
-		}
-		n += info.Pending
+	there, err := inspector.Queues()
+	if err != nil {
+		return nil, err
 	}
-	return n, nil
+	depths := map[string]int{urgent: 0, normal: 0}
+	for name := range depths {
+		if !slices.Contains(there, name) {
+			continue // nothing was ever put into it
+		}
+		info, err := inspector.GetQueueInfo(name)
+		if err != nil {
+			return nil, err
+		}
+		depths[name] = info.Pending
+	}
+	return depths, nil
 }
 
 // Serve answers bells with up to slots at a time until ctx ends, then waits a

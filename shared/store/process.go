@@ -30,18 +30,19 @@ type Process struct {
 	Terminated   bool  // the attempt before this one died without a word
 	Parent       int64
 	LastError    string
+	Started      int64 // when it was asked for
 	Now          int64 // the time of the database when this was read
 }
 
 const processColumns = `id, process_name, resource_type, resource_id, data, priority, attempts, busy_count,
-	run_epoch, wake_seq, coalesce(wait_agent_id, 0), terminated, coalesce(parent_process_id, 0), coalesce(last_error, ''), `
+	run_epoch, wake_seq, coalesce(wait_agent_id, 0), terminated, coalesce(parent_process_id, 0), coalesce(last_error, ''), coalesce(start_time, 0), `
 
 func scanProcess(r rows, err error) (*Process, error) {
 	p := &Process{}
 	var data sql.NullString
 	var resource string
 	err = single(r, err, &p.ID, &p.Name, &p.ResourceType, &resource, &data, &p.Priority, &p.Attempts, &p.BusyCount,
-		&p.RunEpoch, &p.WakeSeq, &p.WaitAgent, &p.Terminated, &p.Parent, &p.LastError, &p.Now)
+		&p.RunEpoch, &p.WakeSeq, &p.WaitAgent, &p.Terminated, &p.Parent, &p.LastError, &p.Started, &p.Now)
 	if err != nil {
 		return nil, err
 	}

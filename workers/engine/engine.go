@@ -25,6 +25,7 @@ import (
 	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/store"
+	"github.com/cattleio/cattle/shared/telemetry"
 	"github.com/cattleio/cattle/shared/wire"
 )
 
@@ -69,7 +70,7 @@ type Change struct {
 	Progress        bool // only the message or percent changed
 }
 
-// Config is what an Engine stands on. Every field is needed.
+// Config is what an Engine stands on. Every field but the last is needed.
 type Config struct {
 	Store    *store.Store
 	Settings Settings
@@ -80,6 +81,7 @@ type Config struct {
 	Server   string             // names this server in rows and logs
 	Handlers []process.Handler
 	Log      *slog.Logger
+	Metrics  *telemetry.Metrics // nil counts nothing
 }
 
 // Engine runs processes. It is safe for concurrent use.
@@ -110,6 +112,7 @@ func (e *Engine) lease() int64 {
 // written down, so the caller learns only of failures to write: then the attempt
 // is made again once the lease has run out.
 func (e *Engine) Execute(ctx context.Context, id int64) error {
+	e.Metrics.Looked()
 	r := &run{e: e}
 	defer func() { r.close() }()
 	err := r.claim(ctx, id)
@@ -119,11 +122,16 @@ func (e *Engine) Execute(ctx context.Context, id int64) error {
 		err = r.claim(ctx, id)
 	}
 	switch {
-	case errors.Is(err, store.ErrNotFound), errors.Is(err, errEnded):
+	case errors.Is(err, store.ErrNotFound):
+		e.refused()
+		return nil
+	case errors.Is(err, errEnded):
+		e.Metrics.Claimed(taken)
 		return nil
 	case err != nil:
 		return fmt.Errorf("cannot claim process %d: %w", id, err)
 	}
+	e.Metrics.Claimed(taken)
 	alive, stop := context.WithCancel(ctx)
 	defer stop()
 	go r.renew(alive, stop)
@@ -138,6 +146,7 @@ var errEnded = errors.New("nothing left to do")
 func (r *run) attempt(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
+			r.e.Metrics.Panicked("engine")
 			r.e.Log.ErrorContext(ctx, "handler panicked", "process", r.top.def.Name, "id", r.p.ID, "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("internal error in %s", r.top.def.Name)
 			r.abandon()
@@ -154,7 +163,7 @@ func (r *run) conclude(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, store.ErrFenced):
+	case r.lost(err):
 		r.abandon()
 		r.e.Log.WarnContext(ctx, "run lost its process", "process", r.p.Name, "id", r.p.ID, "epoch", r.p.RunEpoch)
 		return nil
@@ -177,7 +186,7 @@ func (r *run) fail(ctx context.Context, cause error) error {
 		r.abandon() // the transaction was spoilt by what went wrong in it
 		row, err = r.refetch(ctx, r.top.row)
 	}
-	if errors.Is(err, store.ErrFenced) {
+	if r.lost(err) {
 		return nil
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {

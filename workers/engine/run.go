@@ -35,6 +35,7 @@ type run struct {
 	bells     []store.Bell
 	changes   []Change
 	unlock    func()
+	fenced    bool // it was counted that another run has the process
 }
 
 type key struct {
@@ -303,7 +304,7 @@ func (r *run) refetch(ctx context.Context, row *schema.Row) (*schema.Row, error)
 // wake of the next in line, together.
 func (r *run) finish(ctx context.Context, reason process.Reason) error {
 	if _, err := r.unit(ctx); err != nil {
-		if errors.Is(err, store.ErrFenced) {
+		if r.lost(err) {
 			return nil
 		}
 		return err
@@ -342,13 +343,14 @@ func (r *run) finishIn(ctx context.Context, reason process.Reason) error {
 	if err := r.commit(ctx); err != nil {
 		return err
 	}
+	r.countEnd(reason)
 	return errEnded
 }
 
 // pause ends the attempt; the process goes on later.
 func (r *run) pause(ctx context.Context, w store.Pause, logged bool) error {
 	if _, err := r.unit(ctx); err != nil {
-		if errors.Is(err, store.ErrFenced) {
+		if r.lost(err) {
 			return nil
 		}
 		return err
@@ -387,6 +389,7 @@ func (r *run) pauseIn(ctx context.Context, w store.Pause) error {
 	if err := r.commit(ctx); err != nil {
 		return err
 	}
+	r.countPause(w)
 	if !due {
 		r.e.later(bell, time.Duration(w.DelayMillis)*time.Millisecond)
 	}
@@ -399,7 +402,7 @@ func (r *run) suspend(ctx context.Context, w *process.WaitingError) error {
 	q := r.suspended
 	tx, err := r.unit(ctx)
 	if err != nil {
-		if errors.Is(err, store.ErrFenced) {
+		if r.lost(err) {
 			return nil
 		}
 		return err
