@@ -38,6 +38,9 @@ func Run(ctx context.Context, d Deps, ln net.Listener) error {
 	if d.Rest.Auth == nil {
 		d.Rest.Auth = auth.New(d.Store, d.Settings)
 	}
+	if d.Rest.Log == nil {
+		d.Rest.Log = d.Log
+	}
 	a := rest.New(d.Rest)
 	defer vouch(ctx, d.Bus, voucher{d.Store, d.Rest.Auth, d.Rest.ServerID})()
 	defer show(ctx, d.Bus, &viewer{store: d.Store, auth: d.Rest.Auth, api: a, callers: map[int64]believed{}}, d.Rest.ServerID)()

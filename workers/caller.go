@@ -70,12 +70,12 @@ func (c *caller) hear(ctx context.Context, payload string) {
 	}
 	c.mu.Unlock()
 	if waiting != nil {
-		c.log.WarnContext(ctx, "agent answered for another", "agent", a.AgentID, "asked", waiting.agent)
+		c.log.WarnContext(ctx, "agent answered for another", "agent", a.AgentID, "asked", waiting.agent, "event", a.Reply.PreviousIDs[0])
 		return
 	}
 	go func() {
 		if err := c.stray(ctx, a); err != nil && ctx.Err() == nil {
-			c.log.WarnContext(ctx, "reply could not be stored", "agent", a.AgentID, "err", err)
+			c.log.WarnContext(ctx, "reply could not be stored", "agent", a.AgentID, "event", a.Reply.PreviousIDs[0], "err", err)
 		}
 	}()
 }

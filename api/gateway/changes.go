@@ -193,7 +193,7 @@ func (c *changes) tell(ctx context.Context, k changed, owner int64, views map[vi
 		r := wanting[0]
 		a, err := c.g.askView(ctx, wire.ViewRequest{AccountID: r.who.AccountID, Plain: v.plain, BaseURL: v.base, Include: r.include, Type: k.typ, ResourceID: id})
 		if err != nil {
-			c.g.Log.Debug("a change was not told", "type", k.typ, "id", k.id, "err", err)
+			c.g.Log.Debug("a change was not told", "type", k.typ, "resource", k.id, "err", err)
 			continue
 		}
 		for _, r := range wanting {

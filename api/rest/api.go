@@ -65,6 +65,8 @@ type Config struct {
 	Panicked func()
 	// Console asks the host of an instance how to reach its console.
 	Console func(ctx context.Context, instance *schema.Row) (map[string]any, error)
+	// Log gets what is our fault; nil is the standard one.
+	Log *slog.Logger
 }
 
 // Change is a write by a caller that was answered.
@@ -89,6 +91,9 @@ type API struct {
 func New(c Config) *API {
 	if c.Auth == nil {
 		c.Auth = auth.New(c.Store, c.Settings)
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
 	}
 	a := &API{Config: c, shapes: map[*auth.Type]*shape{}, schemas: map[*auth.View]*document{}, processes: processDocs()}
 	for _, kind := range []string{schema.Admin, schema.SuperAdmin, schema.ReadAdmin, schema.User, schema.Agent, schema.AgentRegister, schema.Register} {
@@ -138,7 +143,7 @@ func (a *API) serve(c *fiber.Ctx) (err error) {
 			if a.Panicked != nil {
 				a.Panicked()
 			}
-			slog.ErrorContext(r.ctx, "request panicked", "err", p, "path", strings.Clone(path), "stack", string(debug.Stack()))
+			a.Log.ErrorContext(r.ctx, "request panicked", "err", p, "path", r.shownPath(), "stack", string(debug.Stack()))
 			err = r.refuse(errors.New("panic"))
 		}
 	}()

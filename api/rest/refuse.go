@@ -2,7 +2,6 @@ package rest
 
 import (
 	"errors"
-	"log/slog"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -41,13 +40,24 @@ func (r *request) refuse(err error) error {
 	f := asFault(err)
 	id := uuid.NewString()
 	if deliberate := new(fault.Fault); f.Status >= 500 && !errors.As(err, &deliberate) {
-		slog.ErrorContext(r.ctx, "request failed", "err", err, "id", id, "path", r.path)
+		r.api.Log.ErrorContext(r.ctx, "request failed", "err", err, "reference", id, "path", r.shownPath())
 	}
 	if f.Status == fiber.StatusUnauthorized {
 		r.c.Set(fiber.HeaderWWWAuthenticate, `Basic realm="`+strings.ReplaceAll(
 			r.api.text("api.auth.realm", "Enter API access key and secret key as username and password"), `"`, `'`)+`"`)
 	}
 	return r.send(f.Status, appendFault(nil, id, f))
+}
+
+// shownPath is the path as the log may have it: what stands behind scripts lets a
+// host join.
+func (r *request) shownPath() string {
+	for i, s := range r.segments {
+		if s == "scripts" && i+1 < len(r.segments) {
+			return "/" + strings.Join(r.segments[:i+1], "/") + "/…"
+		}
+	}
+	return r.path
 }
 
 // appendFault appends the error as callers get it. Only what is wrong with a field

@@ -91,7 +91,7 @@ func (d *desk) enqueue(ctx context.Context, j *job) (busy bool) {
 	l := d.lanes[j.task.Resource]
 	switch {
 	case l == nil && len(d.lanes) >= 2*cap(d.slots):
-		d.log.Warn("command dropped, too many are waiting", "command", j.event.Name, "id", j.event.ID)
+		d.log.Warn("command dropped, too many are waiting", "command", j.event.Name, "event", j.event.ID, "id", asking(j.event), "uuid", j.task.Resource)
 		return false
 	case l == nil:
 		d.lanes[j.task.Resource] = &lane{now: j}
@@ -103,6 +103,14 @@ func (d *desk) enqueue(ctx context.Context, j *job) (busy bool) {
 		l.next = j
 	}
 	return true
+}
+
+// asking is the id of the process that sent a command, 0 where it does not say.
+func asking(e *wire.Event) int64 {
+	if e.Fence == nil {
+		return 0
+	}
+	return e.Fence.ProcessID
 }
 
 // run does a job and what came to wait for the resource meanwhile.
@@ -134,7 +142,7 @@ func (d *desk) do(ctx context.Context, j *job) (answer *wire.Event) {
 	e, start := j.event, time.Now()
 	defer func() {
 		if trouble := recover(); trouble != nil {
-			d.log.ErrorContext(ctx, "driver panicked", "command", e.Name, "err", trouble, "stack", string(debug.Stack()))
+			d.log.ErrorContext(ctx, "driver panicked", "command", e.Name, "event", e.ID, "id", asking(e), "uuid", j.task.Resource, "err", trouble, "stack", string(debug.Stack()))
 			answer = e.Fail("the agent made a mistake", fmt.Sprint(trouble))
 		}
 	}()
@@ -144,7 +152,7 @@ func (d *desk) do(ctx context.Context, j *job) (answer *wire.Event) {
 	data, err := j.task.Run(ctx, d.drivers[j.task.Kind], func(message string, percent int) {
 		_ = d.send(d.address(j, e.Advance(message, percent)))
 	})
-	d.log.InfoContext(ctx, "command done", "command", e.Name, "id", j.task.Resource, "took", time.Since(start), "err", err)
+	d.log.InfoContext(ctx, "command done", "command", e.Name, "event", e.ID, "id", asking(e), "uuid", j.task.Resource, "took", time.Since(start), "err", err)
 	if err != nil {
 		return e.Fail(err.Error(), "")
 	}

@@ -237,7 +237,7 @@ func (s *session) OnMessage(conn *gws.Conn, message *gws.Message) {
 	case f.Welcome.Welcome.Epoch != 0 || f.Welcome.Welcome.AgentID != 0:
 		s.welcome(f.Welcome)
 	case f.Nack != "":
-		s.agent.log.WarnContext(s.ctx, "answer not accepted", "id", f.Nack)
+		s.agent.log.WarnContext(s.ctx, "answer not accepted", "event", f.Nack)
 	}
 }
 

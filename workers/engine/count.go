@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/cattleio/cattle/shared/process"
@@ -34,7 +36,7 @@ func (r *run) lost(err error) bool {
 	return true
 }
 
-// countEnd counts the end of the process. Its moment of birth is of the clock of
+// countEnd counts the end of the process and tells the log. Its moment of birth is of the clock of
 // the database and this one of the server: the difference serves for showing.
 func (r *run) countEnd(reason process.Reason) {
 	took := time.Duration(millis()-r.p.Started) * time.Millisecond
@@ -42,6 +44,10 @@ func (r *run) countEnd(reason process.Reason) {
 		took = 0
 	}
 	r.e.Metrics.Ended(r.p.Name, string(reason), took)
+	if ctx := context.Background(); r.e.Log.Enabled(ctx, slog.LevelInfo) {
+		r.e.Log.InfoContext(ctx, "process ended", "process", r.p.Name, "id", r.p.ID, "type", r.p.ResourceType,
+			"resource", r.p.ResourceID, "attempt", r.p.Attempts, "reason", reason, "took", took)
+	}
 }
 
 // countPause counts the end of an attempt that is not the last, and what the

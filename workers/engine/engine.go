@@ -147,7 +147,8 @@ func (r *run) attempt(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.e.Metrics.Panicked("engine")
-			r.e.Log.ErrorContext(ctx, "handler panicked", "process", r.top.def.Name, "id", r.p.ID, "panic", p, "stack", string(debug.Stack()))
+			r.e.Log.ErrorContext(ctx, "handler panicked", "process", r.p.Name, "id", r.p.ID, "type", r.p.ResourceType,
+				"resource", r.p.ResourceID, "attempt", r.p.Attempts, "err", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("internal error in %s", r.top.def.Name)
 			r.abandon()
 		}
@@ -165,7 +166,8 @@ func (r *run) conclude(ctx context.Context, err error) error {
 		return nil
 	case r.lost(err):
 		r.abandon()
-		r.e.Log.WarnContext(ctx, "run lost its process", "process", r.p.Name, "id", r.p.ID, "epoch", r.p.RunEpoch)
+		r.e.Log.WarnContext(ctx, "run lost its process", "process", r.p.Name, "id", r.p.ID, "type", r.p.ResourceType,
+			"resource", r.p.ResourceID, "attempt", r.p.Attempts, "epoch", r.p.RunEpoch)
 		return nil
 	case errors.As(err, &waiting):
 		return r.suspend(ctx, waiting)
