@@ -7,6 +7,7 @@ import (
 
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/store"
 )
 
@@ -16,22 +17,26 @@ import (
 // at once it is rather a gateway or the network that is: then they have four times
 // that, and their return is awaited instead of moved.
 var liveness = Function{Name: "agent.ping", Run: func(ctx context.Context, s *Scheduler) error {
-	agents, err := s.Store.Find(ctx, resource.All.Type("agent"), process.Match{"state": "active"})
-	if err != nil {
+	agents, err := s.watched(ctx)
+	if err != nil || len(agents) == 0 {
 		return err
 	}
-	ids := make([]int64, 0, len(agents))
-	for _, a := range agents {
-		if !strings.HasPrefix(a.Str("uri"), "sim://") { // those are played when they are needed
-			ids = append(ids, a.ID())
-		}
-	}
-	if len(ids) == 0 {
-		return nil
+	ids := make([]int64, len(agents))
+	for i, a := range agents {
+		ids[i] = a.ID()
 	}
 	there, err := s.Connected(ctx, ids)
 	if err != nil {
 		return err
+	}
+	if err := s.remember(ctx, agents, there); err != nil {
+		return err
+	}
+	ids = ids[:0]
+	for _, a := range agents {
+		if a.State() == "active" {
+			ids = append(ids, a.ID())
+		}
 	}
 	for _, id := range s.missing(ids, there) {
 		if err := s.reconnect(ctx, id); err != nil {
@@ -40,6 +45,39 @@ var liveness = Function{Name: "agent.ping", Run: func(ctx context.Context, s *Sc
 	}
 	return nil
 }}
+
+// watched lists the agents that should be connected, but for those that are played
+// when they are needed.
+func (s *Scheduler) watched(ctx context.Context) ([]*schema.Row, error) {
+	var out []*schema.Row
+	for _, state := range []string{"active", "activating", "reconnecting"} {
+		agents, err := s.Store.Find(ctx, resource.All.Type("agent"), process.Match{"state": state})
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range agents {
+			if !strings.HasPrefix(a.Str("uri"), "sim://") {
+				out = append(out, a)
+			}
+		}
+	}
+	return out, nil
+}
+
+// remember keeps since when agents are gone, for whoever asks why something waits.
+func (s *Scheduler) remember(ctx context.Context, agents []*schema.Row, there map[int64]bool) error {
+	var gone, back []int64
+	for _, a := range agents {
+		known := a.Int("disconnectedSince") != 0
+		switch held := there[a.ID()]; {
+		case !held && !known:
+			gone = append(gone, a.ID())
+		case held && known:
+			back = append(back, a.ID())
+		}
+	}
+	return s.Store.Disconnected(ctx, gone, back)
+}
 
 // missing counts who is absent and returns those who have been for too long.
 func (s *Scheduler) missing(ids []int64, there map[int64]bool) []int64 {

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/shared/fault"
@@ -12,6 +13,9 @@ import (
 // act answers POST /v1/TYPE/ID?action=NAME.
 func (r *request) act(t *auth.Type, id int64, name string) error {
 	s := r.api.shapes[t]
+	if strings.EqualFold(name, whyAction) && s.explains {
+		return r.explain(t, id)
+	}
 	i := slices.IndexFunc(s.actions, func(a actionSlot) bool { return a.name == name || a.lower == name })
 	if i < 0 {
 		return fault.Invalid("InvalidAction", "action", "%s has no action %s", t.Name, name)
@@ -23,6 +27,9 @@ func (r *request) act(t *auth.Type, id int64, name string) error {
 	}
 	if err := offers(slot, s, row); err != nil {
 		return err
+	}
+	if extra := looks(s.typ.Name); extra.offers != nil && !extra.offers(r, row, slot.name) {
+		return fault.Invalid("ActionNotAvailable", "action", "%s is not possible: %s", slot.name, extra.whyNot(r, row, slot.name))
 	}
 	action, _ := resource.All.Action(t.Type, slot.name)
 	data, err := r.actionInput(action)

@@ -47,6 +47,7 @@ func (r *request) get(t *auth.Type, id int64) error {
 
 // sendRow answers with one resource and what it is asked to include.
 func (r *request) sendRow(status int, row *schema.Row) error {
+	r.focus = row
 	var includes []related
 	if r.method == "GET" {
 		var err error

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/shared/fault"
+	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/schema"
 )
 
@@ -37,6 +38,9 @@ type request struct {
 	form      params   // of the body
 	multipart bool
 	input     *input // read when first asked for
+
+	focus *schema.Row            // the one resource that is answered
+	whys  map[int64]*process.Why // read so far
 }
 
 // header returns a copy of a request header.

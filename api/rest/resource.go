@@ -53,7 +53,7 @@ func (r *request) appendRow(b []byte, row *schema.Row, includes []related) []byt
 	o.key("links")
 	o.b = r.appendLinks(o.b, s, row, id, extra)
 	o.key("actions")
-	o.b = r.appendActions(o.b, s, id, state, values[storedCapabilities])
+	o.b = r.appendActions(o.b, s, row, state, values[storedCapabilities], extra)
 	for i := range s.slots {
 		slot := &s.slots[i]
 		if extra.hides != nil && extra.hides(r, row, slot.name) {
@@ -150,14 +150,21 @@ func (r *request) appendLinks(b []byte, s *shape, row *schema.Row, id int64, ext
 	return o.close()
 }
 
-func (r *request) appendActions(b []byte, s *shape, id int64, state, capabilities string) []byte {
+func (r *request) appendActions(b []byte, s *shape, row *schema.Row, state, capabilities string, extra display) []byte {
 	o := open(b)
+	add := func(name, lower string) {
+		id, _ := row.At(s.id).(int64)
+		o.key(name)
+		o.b = append(append(append(r.appendPath(o.b, s, id), "/?action="...), lower...), '"')
+	}
 	for i := range s.actions {
 		a := &s.actions[i]
-		if a.offered(state, capabilities) {
-			o.key(a.name)
-			o.b = append(append(append(r.appendPath(o.b, s, id), "/?action="...), a.lower...), '"')
+		if a.offered(state, capabilities) && (extra.offers == nil || extra.offers(r, row, a.name)) {
+			add(a.name, a.lower)
 		}
+	}
+	if s.explains && s.moving[state] {
+		add(whyAction, whyAction)
 	}
 	return o.close()
 }

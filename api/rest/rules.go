@@ -57,6 +57,12 @@ func performs(action string) func(*request, *auth.Type, *schema.Row) error {
 		return openConsole
 	case "ipPool.acquire":
 		return acquireAddress
+	case "processInstance.retry":
+		return retryProcess
+	case "processInstance.cancel":
+		return cancelProcess
+	case "processInstance.force":
+		return forceProcess
 	}
 	return nil
 }
@@ -76,6 +82,10 @@ type display struct {
 	hides func(r *request, row *schema.Row, field string) bool
 	links func(r *request, row *schema.Row, o *object)
 	adds  func(r *request, row *schema.Row, o *object)
+	// offers decides about actions beyond what the state allows; whyNot says why one
+	// is not offered.
+	offers func(r *request, row *schema.Row, action string) bool
+	whyNot func(r *request, row *schema.Row, action string) string
 }
 
 // looks returns what differs in the look of a type's rows.
@@ -88,7 +98,7 @@ func looks(typ string) display {
 	case "sshKey":
 		return display{links: linkPem}
 	case "processInstance":
-		return display{adds: addWaiting}
+		return display{adds: addWaiting, offers: offersWayOut, whyNot: whyNot}
 	}
 	return display{}
 }

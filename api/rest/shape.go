@@ -50,6 +50,8 @@ type shape struct {
 	stored  []string // names of document fields that are needed
 	moves   bool     // the type has the transitioning fields
 	moving  map[string]bool
+	// explains says that the rows tell what they wait for.
+	explains bool
 }
 
 type linkSlot struct {
@@ -82,7 +84,7 @@ func newShape(t *auth.Type) *shape {
 		stored: []string{"transitioning", "transitioningMessage", "transitioningInternalMessage", "transitioningProgress", "capabilities"},
 		moving: map[string]bool{},
 	}
-	s.moves = t.Type.Field("transitioning") != nil
+	s.moves, s.explains = t.Type.Field("transitioning") != nil, explains(t)
 	for _, f := range t.Fields {
 		if f.Name != "id" && !f.WriteOnly {
 			s.slots = append(s.slots, s.slot(f.Field))

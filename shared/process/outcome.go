@@ -26,11 +26,12 @@ const (
 	Timeout          Reason = "TIMEOUT"
 	MissingFields    Reason = "MISSING_HANDLER_RESULT_FIELDS"
 	ServerTerminated Reason = "SERVER_TERMINATED"
+	Forced           Reason = "FORCED" // an administrator ended it without its logic
 )
 
 // Ends tells whether the reason ends the process instance for good.
 func (r Reason) Ends() bool {
-	return r == Done || r == AlreadyDone || r == Chain || r == Canceled
+	return r == Done || r == AlreadyDone || r == Chain || r == Canceled || r == Forced
 }
 
 // Result returns the result column that goes with an ending reason.

@@ -18,6 +18,7 @@ var agent = Kind{
 			schema.Bool("managedConfig").Filled("true").Default(true).For(schema.Admin, "cru"),
 			schema.String("name", 255).For(schema.Admin, "cru").For(schema.Agent, "r"),
 			schema.String("uri", 255).OnlyOne().For(schema.Admin, "cru").For(schema.AgentRegister, "cr"),
+			schema.Int("disconnectedSince").Ours(), // when it was found that no gateway holds it; null while one does
 			schema.New("user", "string").Stored().Bare("c").For(schema.Admin, "cr").For(schema.Agent, "cr").For(schema.AgentRegister, "cr"),
 		),
 	},

@@ -36,6 +36,14 @@ var processInstance = Kind{
 			schema.Bool("holding").Ours().Filled("false"),    // its claims on resources are in force
 			schema.Bool("terminated").Ours().Filled("false"), // the attempt before died without a word
 			schema.String("lastError", 1024).Ours(),          // of the last attempt that failed, in plain words
+			schema.String("step", 1024).Ours(),               // where the last attempt stood: processes and handlers from the top
+			schema.String("waitResource", 255).Ours(),        // what was held by another when the last attempt wanted it
+			schema.Int("heldSince").Ours(),                   // since when holding has been true
 		},
+	},
+	Actions: map[string]Action{
+		"retry":  {},
+		"cancel": {}, // reason
+		"force":  {}, // reason and outcome, both needed
 	},
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/resource"
@@ -200,7 +201,8 @@ func readBells(rows rows, err error) ([]Bell, error) {
 func (t *Tx) Claim(ctx context.Context, id int64, server string, leaseMillis int64) (*Process, error) {
 	return scanProcess(t.query(ctx, `update process_instance set run_epoch = run_epoch + 1,
 		terminated = (lease_until is not null), lease_until = `+t.s.now()+` + ?, attempts = attempts + 1,
-		running_process_server_id = ?, exit_reason = null, holding = true, phase = 'STARTED'
+		running_process_server_id = ?, exit_reason = null, holding = true, phase = 'STARTED',
+		held_since = case when holding then held_since else `+t.s.now()+` end
 		where id = ? and end_time is null and due_at <= `+t.s.now()+` and (lease_until is null or lease_until < `+t.s.now()+`)
 		returning `+processColumns+t.s.now(), leaseMillis, server, id))
 }
@@ -221,6 +223,8 @@ type Pause struct {
 	GiveBack    bool // the attempt does not count
 	Busy        bool
 	Error       string
+	Step        string // where the attempt stood
+	Resource    string // what another held, if that ended it
 }
 
 // Pause writes the end of an attempt after which the process goes on later. A
@@ -240,9 +244,11 @@ func (t *Tx) Pause(ctx context.Context, p *Process, w Pause) (bell Bell, due boo
 	}
 	bells, err := t.bells(ctx, `update process_instance set lease_until = null, running_process_server_id = null,
 		exit_reason = ?, holding = ?, wait_agent_id = ?, attempts = attempts - ?, busy_count = busy_count + ?, data = ?, last_error = ?,
+		step = ?, wait_resource = ?,
 		due_at = case when wake_seq <> ? then `+t.s.now()+` else `+t.s.now()+` + ? end
 		where id = ? and run_epoch = ? and end_time is null returning id, wake_seq, run_epoch, priority`,
 		nullText(string(w.Reason)), w.Holding, nullable(w.WaitAgent), int64(back), int64(busy), string(data), nullText(clip(w.Error, 1024)),
+		nullText(clip(w.Step, 1024)), nullText(clip(w.Resource, 255)),
 		p.WakeSeq, w.DelayMillis, p.ID, p.RunEpoch)
 	if err != nil {
 		return bell, false, err
@@ -260,11 +266,10 @@ func nullText(s string) any {
 	return s
 }
 
+// clip makes a text one that every database takes: of at most n bytes, and whole.
 func clip(s string, n int) string {
-	if len(s) > n {
-		return s[:n]
-	}
-	return s
+	s = strings.ReplaceAll(s, "\x00", "")
+	return strings.ToValidUTF8(s[:min(len(s), n)], "")
 }
 
 // Finish ends the process for good.

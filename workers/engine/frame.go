@@ -128,9 +128,13 @@ func (f *frame) list(ctx context.Context, stage process.Stage) (delegate bool, c
 	for _, h := range merged(f.r.e.lists.list(f.def, stage, f.r.e.Settings.Get), others) {
 		f.handler = &handlerLog{Name: h.Name, Start: millis(), Missing: []string{}, Children: []*attemptLog{}}
 		f.log.Handlers = append(f.log.Handlers, f.handler)
+		leave := f.r.enter(f.path, h.Name)
 		answer, err := h.Run(ctx, f)
 		if err == nil {
 			err = ctx.Err()
+		}
+		if err == nil {
+			leave() // a run that fails says where it did
 		}
 		f.handler.close(answer, err)
 		if err != nil {

@@ -95,12 +95,15 @@ func failure(err error) *exception {
 	if err == nil {
 		return nil
 	}
-	class := "error"
+	x := &exception{Message: err.Error(), Class: "error"}
 	var f *process.Failure
 	if errors.As(err, &f) {
-		class = "process.Failure"
+		x.Class = "process.Failure"
+		if f.Detail != "" { // for operators, who find it here by itself
+			x.Cause = &exception{Message: f.Detail, Class: "process.Failure"}
+		}
 	}
-	return &exception{Message: err.Error(), Class: class}
+	return x
 }
 
 // text writes the log; a log beyond a million characters keeps its uuid alone.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,7 +36,9 @@ type run struct {
 	bells     []store.Bell
 	changes   []Change
 	unlock    func()
-	fenced    bool // it was counted that another run has the process
+	fenced    bool                 // it was counted that another run has the process
+	at        atomic.Pointer[spot] // where its logic is
+	blocked   string               // the resource that another held
 }
 
 type key struct {
@@ -107,6 +110,7 @@ func (r *run) settle(ctx context.Context) (ended bool, err error) {
 // hold claims a row for this process: whoever holds it must have ended, or have
 // let go. The claim's number orders the commands that follow from it.
 func (r *run) hold(ctx context.Context, row *schema.Row) error {
+	r.blocked = row.Type().Name + " " + row.Key()
 	if holder := row.Int("claimProcessId"); holder != 0 && holder != r.p.ID {
 		held, err := r.tx.Held(ctx, holder)
 		if err != nil {
@@ -379,6 +383,10 @@ func (r *run) pauseIn(ctx context.Context, w store.Pause) error {
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
+	w.Step = r.at.Load().String()
+	if w.Busy {
+		w.Resource = r.blocked
+	}
 	bell, due, err := r.tx.Pause(ctx, r.p, w)
 	if err != nil {
 		return err
@@ -476,7 +484,9 @@ func (r *run) renew(ctx context.Context, stop func()) {
 			return
 		case <-time.After(third):
 		}
-		err := r.e.Store.Write(ctx, "renew", func(tx *store.Tx) error { return tx.Fence(ctx, r.p, r.e.lease()) })
+		err := r.e.Store.Write(ctx, "renew", func(tx *store.Tx) error {
+			return tx.Renew(ctx, r.p, r.e.lease(), r.at.Load().String())
+		})
 		switch {
 		case err == nil:
 			misses = 0

@@ -74,21 +74,27 @@ func newWorld(t *testing.T, address string) *world {
 	return w
 }
 
-// worker starts one more worker.
-func (w *world) worker() *worker {
+// worker starts one more worker, with more logic if it is given any.
+func (w *world) worker(more ...process.Handler) *worker {
+	w.t.Helper()
+	return w.leased("60", more...)
+}
+
+// leased starts a worker whose lease lasts so many seconds.
+func (w *world) leased(seconds string, more ...process.Handler) *worker {
 	w.t.Helper()
 	s, err := store.Open(w.ctx, w.address)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = s.Close() })
-	settings, err := config.Load(nil, map[string]string{"process.lease.seconds": "60"}, w.t.TempDir(), defaults())
+	settings, err := config.Load(nil, map[string]string{"process.lease.seconds": seconds}, w.t.TempDir(), defaults())
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	k := &worker{store: s}
 	k.Engine = engine.New(engine.Config{Store: s, Settings: settings, Caller: &line{w: w}, Locks: free{},
-		Ring: func([]store.Bell) {}, Tell: func([]engine.Change) {}, Server: fmt.Sprintf("%p", k), Handlers: handler.All(),
+		Ring: func([]store.Bell) {}, Tell: func([]engine.Change) {}, Server: fmt.Sprintf("%p", k), Handlers: append(handler.All(), more...),
 		Log: slog.New(slog.DiscardHandler)})
 	return k
 }
@@ -261,6 +267,16 @@ func (w *world) work(k *worker) {
 // hurry makes everything pending due now and ends all leases, as if time had passed.
 func (w *world) hurry() {
 	w.t.Helper()
+	db := w.raw()
+	defer db.Close()
+	if _, err := db.Exec("update process_instance set due_at = 0, lease_until = case when lease_until is null then null else 0 end where end_time is null"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// raw connects to the database past the store.
+func (w *world) raw() *sql.DB {
+	w.t.Helper()
 	driver := "sqlite"
 	if strings.HasPrefix(w.address, "postgres") {
 		driver = "pgx"
@@ -270,13 +286,11 @@ func (w *world) hurry() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	defer db.Close()
 	if driver == "sqlite" {
+		db.SetMaxOpenConns(1)
 		_, _ = db.Exec("pragma busy_timeout = 5000")
 	}
-	if _, err := db.Exec("update process_instance set due_at = 0, lease_until = case when lease_until is null then null else 0 end where end_time is null"); err != nil {
-		w.t.Fatal(err)
-	}
+	return db
 }
 
 func (w *world) find(typ string, match process.Match) []*schema.Row {

@@ -1,0 +1,38 @@
+package store
+
+import (
+	"context"
+	"strings"
+)
+
+// Disconnected keeps since when agents are gone: from now for those that were not
+// known to be, and no longer for those that are back. Agents that many lose at once
+// cost a few statements; no revision is raised, because nobody decides by it.
+func (s *Store) Disconnected(ctx context.Context, gone, back []int64) error {
+	if len(gone) == 0 && len(back) == 0 {
+		return nil
+	}
+	return s.Write(ctx, "connections", func(t *Tx) error {
+		if err := t.each(ctx, `update agent set disconnected_since = `+s.now()+` where disconnected_since is null and id in `, gone); err != nil {
+			return err
+		}
+		return t.each(ctx, `update agent set disconnected_since = null where id in `, back)
+	})
+}
+
+// each runs a statement that ends with a list of ids, for some of them at a time.
+func (t *Tx) each(ctx context.Context, query string, ids []int64) error {
+	const most = 500
+	for len(ids) > 0 {
+		page := ids[:min(len(ids), most)]
+		ids = ids[len(page):]
+		args := make([]any, len(page))
+		for i, id := range page {
+			args[i] = id
+		}
+		if _, err := t.exec(ctx, query+"(?"+strings.Repeat(", ?", len(page)-1)+")", args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
