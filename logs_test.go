@@ -25,6 +25,7 @@ var logKeys = map[string]string{
 	"attempt": "number of an attempt", "epoch": "number of a claim or a connection", "reason": "how an attempt ended",
 	"state": "of a resource", "since": "moment that something began", "unattended": "whether no process moves a resource",
 	"in": "pause before the next attempt", "pause": "the same for a connection", "took": "duration",
+	"order": "what an administrator wants of a process", "account": "id of whoever wants it",
 	"task": "name of what the clock starts", "asked": "id of the agent that should have answered",
 	"event": "id of an event or command", "command": "name of a command", "uuid": "of a resource, where agents know no id",
 	"driver": "kind of host", "modern": "whether an agent speaks our protocol", "channel": "of the bus",

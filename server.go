@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -392,6 +393,9 @@ func (s *server) changed(c rest.Change, work *workers.Worker) {
 	if work.Changed(c.Type) {
 		s.tell(wire.ExternalChannel)
 	}
+	if c.Action == "force" { // no worker tells what a state that was forced takes from whom
+		s.withdraw(c)
+	}
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
@@ -404,6 +408,21 @@ func (s *server) changed(c rest.Change, work *workers.Worker) {
 			_, _ = s.bus.Publish(ctx, wire.EventChannel(wire.APIChange), string(text))
 		}
 	}()
+}
+
+// withdraw lets the gateways look again whether those who are connected may be.
+func (s *server) withdraw(c rest.Change) {
+	id, err := strconv.ParseInt(c.ID, 10, 64)
+	if err != nil || c.Type != "credential" && c.Type != "account" && c.Type != "agent" {
+		return
+	}
+	if text, err := wire.Encode(wire.Revoked{Type: c.Type, ID: id}); err == nil {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			defer cancel()
+			_, _ = s.bus.Publish(ctx, wire.RevokeChannel, string(text))
+		}()
+	}
 }
 
 // runTask runs a task now, in the background.

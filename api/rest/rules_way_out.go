@@ -118,6 +118,8 @@ func (r *request) order(row *schema.Row, name string, f func(*write) error) erro
 	if err != nil {
 		return err
 	}
+	r.api.Log.InfoContext(r.ctx, "process got an order", "process", row.Str("processName"), "id", row.ID(), "type", row.Str("resourceType"),
+		"resource", row.Str("resourceId"), "order", name, "account", r.caller.AccountID)
 	if t := r.view.Type(row.Str("resourceType")); t != nil && name != "retry" {
 		r.changed(t, row.Str("resourceId"), name, 200)
 	}

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"fmt"
-	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
@@ -96,7 +95,7 @@ func (r *request) why(row *schema.Row) *process.Why {
 	}
 	w, err := r.api.Store.Why(r.ctx, row, r.focus == row)
 	if err != nil { // the rest of the answer is good
-		slog.WarnContext(r.ctx, "cannot say what a process waits for", "id", row.ID(), "err", err)
+		r.api.Log.WarnContext(r.ctx, "nobody can say what a process waits for", "process", row.Str("processName"), "id", row.ID(), "err", err)
 	}
 	if r.whys == nil {
 		r.whys = map[int64]*process.Why{}

@@ -303,18 +303,26 @@ func (w *world) one(c, p *schema.Row, forced bool) {
 	}
 }
 
+// The order is about the process as it was looked at: whether a run has ended it
+// since, or only begun.
 func TestAForceThatComesTooLateIsRefused(t *testing.T) {
 	fronts(t, func(t *testing.T, w *world, f *front) {
-		for _, s := range []store.Seam{store.Beginning} {
+		for _, ends := range []bool{true, false} {
 			c, p := w.broken(w.worker())
 			w.store.Seam = func(at store.Seam, label string) error {
-				if at == s && label == "force" {
+				if at == store.Beginning && label == "force" {
 					w.store.Seam = nil
-					w.once(w.worker(), c) // ends between the look and the order
+					w.agent.mute = func(e *wire.Event) bool { return !ends && silent(e) }
+					w.once(w.worker(), c)
 				}
 				return nil
 			}
 			f.order(p, "force", `{"reason":"r","outcome":"error"}`).refused(409, "Conflict", "")
+			w.agent.mute = nil
+			if !ends {
+				f.process(p).says(map[string]string{"waiting.kind": "agent"})
+				w.work(w.worker())
+			}
 			w.one(c, p, false)
 		}
 	})

@@ -74,6 +74,40 @@ func TestWhyAnAgentThatIsGoneIsWaitedForSinceWhen(t *testing.T) {
 	})
 }
 
+func TestWhyAHandlerOutsideIsWaitedFor(t *testing.T) {
+	fronts(t, func(t *testing.T, w *world, f *front) {
+		k := w.worker()
+		w.post("externalHandler", map[string]any{"name": "billing", "processNames": []any{"instance.start"}})
+		w.work(k)
+		c := w.container(nil)
+		k = w.worker() // knows what is attached now
+		w.once(k, c)
+		p := w.pending(c, "instance.create")
+		f.process(p).says(map[string]string{"waiting.kind": "handler", "waiting.for": "a handler from outside to connect, to answer instance.start",
+			"waiting.agent": "<nil>", "waiting.handler": "billing"}).offers("retry", "cancel")
+		f.order(p, "retry", "").is(200)
+		w.aged(p)
+		f.order(p, "force", `{"reason":"nobody bills","outcome":"done"}`).is(200)
+		w.want(c, "running")
+	})
+}
+
+// Whatever an agent says of its failure, the process can write it down.
+func TestWhyIsToldOfErrorsThatNoDatabaseTakes(t *testing.T) {
+	fronts(t, func(t *testing.T, w *world, f *front) {
+		k := w.worker()
+		c := w.container(nil)
+		w.agent.fail = func(e *wire.Event) string {
+			if silent(e) {
+				return "a\x00b\xff" + strings.Repeat("ü", 600) + " end"
+			}
+			return ""
+		}
+		w.once(k, c)
+		f.process(w.pending(c, "instance.create")).says(map[string]string{"waiting.kind": "retry", "waiting.for": "one attempt has failed: a", "waiting.attempts": "1"})
+	})
+}
+
 func TestWhyABusyResourceNamesItsHolder(t *testing.T) {
 	fronts(t, func(t *testing.T, w *world, f *front) {
 		k := w.worker()
