@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -164,39 +165,107 @@ type Find struct {
 	Match process.Match
 }
 
-// FindAll answers several questions in one trip.
+// FindAll answers several questions in one trip. On Postgres it takes a second one
+// where many ask for other things than an id and some have an answer: mostly none has.
 func (t *Tx) FindAll(ctx context.Context, finds []Find) ([][]*schema.Row, error) {
 	out := make([][]*schema.Row, len(finds))
 	if t.pipe == nil {
-		for i, f := range finds {
-			rows, err := t.Find(ctx, f.Type, f.Match)
-			if err != nil {
-				return nil, err
-			}
-			out[i] = rows
-		}
-		return out, nil
+		return out, t.findEach(ctx, finds, out)
 	}
 	var more []statement
+	var asked, doubtful []int
+	var exist []string
+	var args []any
+	many := 0
 	for _, f := range finds {
-		q, args := findText(f.Type.Base(), f.Match)
-		more = append(more, statement{query: t.s.bind(q), args: args})
+		if _, one := f.Match["id"]; !one {
+			many++
+		}
+	}
+	for i, f := range finds {
+		if _, one := f.Match["id"]; !one && many > 2 {
+			w, values := where(f.Type.Base(), f.Match)
+			exist = append(exist, "exists (select 1 from "+quote(f.Type.Base().Table)+w+")")
+			args = append(args, values...)
+			doubtful = append(doubtful, i)
+			continue
+		}
+		more = append(more, t.finding(f))
+		asked = append(asked, i)
+	}
+	there := make([]bool, len(doubtful))
+	if len(doubtful) > 0 {
+		more = append(more, statement{query: t.s.bind("select " + strings.Join(exist, ", ")), args: args})
 	}
 	answers, err := t.pipe.send(ctx, more...)
 	if err != nil {
 		return nil, err
 	}
-	defer answers.Close()
-	for i, f := range finds {
-		r, err := answers.Query()
-		if err != nil {
-			return nil, err
+	if err := readAll(answers, finds, asked, out); err != nil {
+		return nil, errors.Join(err, answers.Close())
+	}
+	if len(doubtful) > 0 {
+		into := make([]any, len(there))
+		for i := range there {
+			into[i] = &there[i]
 		}
-		if out[i], err = collect(f.Type.Base(), pgRows{r}, nil); err != nil {
-			return nil, err
+		if err := answers.QueryRow().Scan(into...); err != nil {
+			return nil, errors.Join(err, answers.Close())
 		}
 	}
-	return out, nil
+	if err := answers.Close(); err != nil {
+		return nil, err
+	}
+	return out, t.findThere(ctx, finds, doubtful, there, out)
+}
+
+// findThere reads the rows of those questions that have an answer.
+func (t *Tx) findThere(ctx context.Context, finds []Find, doubtful []int, there []bool, out [][]*schema.Row) error {
+	var more []statement
+	var asked []int
+	for n, i := range doubtful {
+		if there[n] {
+			more = append(more, t.finding(finds[i]))
+			asked = append(asked, i)
+		}
+	}
+	if len(more) == 0 {
+		return nil
+	}
+	answers, err := t.pipe.send(ctx, more...)
+	if err != nil {
+		return err
+	}
+	return errors.Join(readAll(answers, finds, asked, out), answers.Close())
+}
+
+func (t *Tx) findEach(ctx context.Context, finds []Find, out [][]*schema.Row) error {
+	for i, f := range finds {
+		rows, err := t.Find(ctx, f.Type, f.Match)
+		if err != nil {
+			return err
+		}
+		out[i] = rows
+	}
+	return nil
+}
+
+func (t *Tx) finding(f Find) statement {
+	q, args := findText(f.Type.Base(), f.Match)
+	return statement{query: t.s.bind(q), args: args}
+}
+
+func readAll(answers pgx.BatchResults, finds []Find, asked []int, out [][]*schema.Row) error {
+	for _, i := range asked {
+		r, err := answers.Query()
+		if err == nil {
+			out[i], err = collect(finds[i].Type.Base(), pgRows{r}, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Find returns the committed rows with the given values, oldest first.

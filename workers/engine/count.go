@@ -29,10 +29,7 @@ func (r *run) lost(err error) bool {
 	if !errors.Is(err, store.ErrFenced) {
 		return false
 	}
-	if !r.fenced {
-		r.fenced = true
-		r.e.Metrics.Claimed(lost)
-	}
+	r.e.Metrics.Claimed(lost)
 	return true
 }
 

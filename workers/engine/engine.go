@@ -162,17 +162,18 @@ func (r *run) conclude(ctx context.Context, err error) error {
 	defer cancel()
 	var waiting *process.WaitingError
 	switch {
-	case err == nil:
-		return nil
-	case r.lost(err):
+	case errors.As(err, &waiting):
+		err = r.suspend(ctx, waiting)
+	case err != nil && !errors.Is(err, store.ErrFenced):
+		err = r.fail(ctx, err)
+	}
+	if r.lost(err) {
 		r.abandon()
 		r.e.Log.WarnContext(ctx, "run lost its process", "process", r.p.Name, "id", r.p.ID, "type", r.p.ResourceType,
 			"resource", r.p.ResourceID, "attempt", r.p.Attempts, "epoch", r.p.RunEpoch)
 		return nil
-	case errors.As(err, &waiting):
-		return r.suspend(ctx, waiting)
 	}
-	return r.fail(ctx, err)
+	return err
 }
 
 // fail ends an attempt that went wrong: the process is over if the state has moved
@@ -184,12 +185,9 @@ func (r *run) fail(ctx context.Context, cause error) error {
 	}
 	reason, delay, free := r.judge(cause)
 	row, err := r.refetch(ctx, r.top.row)
-	if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrFenced) {
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		r.abandon() // the transaction was spoilt by what went wrong in it
 		row, err = r.refetch(ctx, r.top.row)
-	}
-	if r.lost(err) {
-		return nil
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err

@@ -230,11 +230,16 @@ func (f *frame) Top() (int64, *process.Definition) {
 
 func (f *frame) Now() int64 { return f.r.now() }
 
-// Unit returns the open transaction of the run, for logic that decides in SQL. It
-// must not be kept: commands end it.
-func (f *frame) Unit(ctx context.Context) (*store.Tx, error) {
-	if err := f.r.flush(ctx); err != nil {
-		return nil, err
+// Unit returns the open transaction of the run, for logic that decides in SQL about
+// rows of the given types. It must not be kept: commands end it.
+func (f *frame) Unit(ctx context.Context, types ...string) (*store.Tx, error) {
+	for _, row := range f.r.dirty {
+		if slices.Contains(types, row.Type().Name) {
+			if err := f.r.flush(ctx); err != nil {
+				return nil, err
+			}
+			break
+		}
 	}
 	return f.r.unit(ctx)
 }
@@ -339,7 +344,10 @@ func (f *frame) Schedule(ctx context.Context, name string, row *schema.Row, data
 }
 
 func (f *frame) launch(ctx context.Context, def *process.Definition, row *schema.Row, data map[string]any, from *process.Definition) error {
-	tx, err := f.Unit(ctx)
+	if err := f.r.flush(ctx); err != nil {
+		return err
+	}
+	tx, err := f.r.unit(ctx)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type run struct {
 	p         *store.Process
 	top       *frame
 	tx        *store.Tx // the open unit, nil between two
+	fenced    bool      // a statement of the unit compares the epoch
 	rows      map[key]*schema.Row
 	found     map[string]*found
 	dirty     []*schema.Row        // in the order of their first change
@@ -36,7 +37,6 @@ type run struct {
 	bells     []store.Bell
 	changes   []Change
 	unlock    func()
-	fenced    bool                 // it was counted that another run has the process
 	at        atomic.Pointer[spot] // where its logic is
 	blocked   string               // the resource that another held
 }
@@ -58,7 +58,7 @@ func (r *run) claim(ctx context.Context, id int64) error {
 	if r.p, err = tx.Claim(ctx, id, r.e.Server, r.e.lease()); err != nil {
 		return err
 	}
-	r.claimed = time.Now()
+	r.claimed, r.fenced = time.Now(), true
 	def := resource.All.Process(r.p.Name)
 	if def == nil { // a newer server launched it and will run it
 		return r.pauseIn(ctx, store.Pause{Reason: process.UnknownException, DelayMillis: 30_000, GiveBack: true, Error: "this server does not know " + r.p.Name})
@@ -142,8 +142,8 @@ func (r *run) busy(ctx context.Context, err error) error {
 	return r.pauseIn(ctx, store.Pause{Reason: process.ResourceBusy, DelayMillis: r.busyDelay().Milliseconds(), GiveBack: true, Busy: true, Error: err.Error()})
 }
 
-// unit returns the open transaction, fenced by the epoch of this run; it opens one
-// if there is none.
+// unit returns the open transaction; it opens one if there is none. Its commit is
+// fenced by the epoch of this run.
 func (r *run) unit(ctx context.Context) (*store.Tx, error) {
 	if r.tx != nil {
 		return r.tx, nil
@@ -156,11 +156,7 @@ func (r *run) unit(ctx context.Context) (*store.Tx, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := tx.Fence(ctx, r.p, r.e.lease()); err != nil {
-		tx.Rollback()
-		return nil, err
-	}
-	r.tx = tx
+	r.tx, r.fenced = tx, false
 	return tx, nil
 }
 
@@ -239,6 +235,11 @@ func (r *run) commit(ctx context.Context) error {
 	if r.tx == nil {
 		return nil
 	}
+	if !r.fenced {
+		if err := r.tx.Fence(ctx, r.p, r.e.lease()); err != nil {
+			return err
+		}
+	}
 	err := r.tx.Commit(ctx)
 	r.tx = nil
 	clear(r.born)
@@ -308,16 +309,12 @@ func (r *run) refetch(ctx context.Context, row *schema.Row) (*schema.Row, error)
 // wake of the next in line, together.
 func (r *run) finish(ctx context.Context, reason process.Reason) error {
 	if _, err := r.unit(ctx); err != nil {
-		if r.lost(err) {
-			return nil
-		}
 		return err
 	}
-	err := r.finishIn(ctx, reason)
-	if errors.Is(err, errEnded) {
-		return nil
+	if err := r.finishIn(ctx, reason); !errors.Is(err, errEnded) {
+		return err
 	}
-	return err
+	return nil
 }
 
 func (r *run) finishIn(ctx context.Context, reason process.Reason) error {
@@ -327,6 +324,7 @@ func (r *run) finishIn(ctx context.Context, reason process.Reason) error {
 	if err := r.tx.Finish(ctx, r.p, reason); err != nil {
 		return err
 	}
+	r.fenced = true
 	if r.top != nil {
 		if err := r.tx.Log(ctx, r.p, r.top.history.UUID, r.top.history.text()); err != nil {
 			return err
@@ -354,9 +352,6 @@ func (r *run) finishIn(ctx context.Context, reason process.Reason) error {
 // pause ends the attempt; the process goes on later.
 func (r *run) pause(ctx context.Context, w store.Pause, logged bool) error {
 	if _, err := r.unit(ctx); err != nil {
-		if r.lost(err) {
-			return nil
-		}
 		return err
 	}
 	if logged {
@@ -372,11 +367,10 @@ func (r *run) pause(ctx context.Context, w store.Pause, logged bool) error {
 			break
 		}
 	}
-	err := r.pauseIn(ctx, w)
-	if errors.Is(err, errEnded) {
-		return nil
+	if err := r.pauseIn(ctx, w); !errors.Is(err, errEnded) {
+		return err
 	}
-	return err
+	return nil
 }
 
 func (r *run) pauseIn(ctx context.Context, w store.Pause) error {
@@ -391,6 +385,7 @@ func (r *run) pauseIn(ctx context.Context, w store.Pause) error {
 	if err != nil {
 		return err
 	}
+	r.fenced = true
 	if due {
 		r.bells = append(r.bells, bell)
 	}
@@ -410,9 +405,6 @@ func (r *run) suspend(ctx context.Context, w *process.WaitingError) error {
 	q := r.suspended
 	tx, err := r.unit(ctx)
 	if err != nil {
-		if r.lost(err) {
-			return nil
-		}
 		return err
 	}
 	if q != nil {

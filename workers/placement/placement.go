@@ -20,8 +20,11 @@ const None = "Failed to find a placement"
 // units is the part of a run that placement needs beside process.Run: it counts
 // down what a host has left in one statement, which no read and write would do.
 type units interface {
-	Unit(ctx context.Context) (*store.Tx, error)
+	Unit(ctx context.Context, types ...string) (*store.Tx, error)
 }
+
+// decisive are the types of row that a placement is decided by.
+var decisive = []string{"host", "agent", "storagePool", "storagePoolHostMap", "imageStoragePoolMap"}
 
 // returned marks a placement whose compute has been given back.
 const returned = "deallocated"
@@ -40,7 +43,7 @@ func Place(ctx context.Context, run process.Run, instance *schema.Row) error {
 	if len(present) > 0 && !slices.ContainsFunc(volumes, func(v volume) bool { return len(v.pools) == 0 }) {
 		return nil
 	}
-	tx, err := run.(units).Unit(ctx)
+	tx, err := run.(units).Unit(ctx, decisive...)
 	if err != nil {
 		return err
 	}
@@ -73,7 +76,7 @@ func Release(ctx context.Context, run process.Run, instance *schema.Row) error {
 	if err != nil {
 		return err
 	}
-	tx, err := run.(units).Unit(ctx)
+	tx, err := run.(units).Unit(ctx, decisive...)
 	if err != nil {
 		return err
 	}
