@@ -127,31 +127,47 @@ type stateChange struct {
 	Account  int64  `json:"accountId,omitempty"`
 }
 
+// publish tells the news, as many in one trip as there are.
 func (w *Worker) publish(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case c := <-w.news:
-			name := wire.StateChange
-			if c.Progress {
-				name = wire.ProgressChange
-			}
-			data, _ := wire.Encode(stateChange{c.Previous, c.State, c.Account})
-			text, err := wire.Encode(&wire.Event{ID: uuid.NewString(), Name: name, ResourceType: wire.Text(c.Type), ResourceID: id(c.ID), Data: data, TimeMillis: time.Now().UnixMilli()})
-			if err == nil {
-				_, _ = w.Bus.Publish(ctx, wire.EventChannel(name), string(text))
-			}
-			if revokes(c) {
-				if text, err := wire.Encode(wire.Revoked{Type: c.Type, ID: c.ID}); err == nil {
-					_, _ = w.Bus.Publish(ctx, wire.RevokeChannel, string(text))
+			messages := news(nil, c)
+			for more := true; more && len(messages) < 200; {
+				select {
+				case c := <-w.news:
+					messages = news(messages, c)
+				default:
+					more = false
 				}
 			}
-			if engine.IsExternal(c.Type) {
-				_, _ = w.Bus.Publish(ctx, wire.ExternalChannel, "{}")
-			}
+			_ = w.Bus.PublishAll(ctx, messages) // whoever needs to be sure reads the rows
 		}
 	}
+}
+
+// news adds what is told of a change.
+func news(messages []event.Message, c engine.Change) []event.Message {
+	add := func(channel string, v any) {
+		if text, err := wire.Encode(v); err == nil {
+			messages = append(messages, event.Message{Channel: channel, Payload: string(text)})
+		}
+	}
+	name := wire.StateChange
+	if c.Progress {
+		name = wire.ProgressChange
+	}
+	data, _ := wire.Encode(stateChange{c.Previous, c.State, c.Account})
+	add(wire.EventChannel(name), &wire.Event{ID: uuid.NewString(), Name: name, ResourceType: wire.Text(c.Type), ResourceID: id(c.ID), Data: data, TimeMillis: time.Now().UnixMilli()})
+	if revokes(c) {
+		add(wire.RevokeChannel, wire.Revoked{Type: c.Type, ID: c.ID})
+	}
+	if engine.IsExternal(c.Type) {
+		messages = append(messages, event.Message{Channel: wire.ExternalChannel, Payload: "{}"})
+	}
+	return messages
 }
 
 // revokes tells whether a change takes from somebody the right to be connected.

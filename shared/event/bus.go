@@ -122,6 +122,25 @@ func (b *Bus) Publish(ctx context.Context, channel, payload string) (receivers i
 	return receivers, err
 }
 
+// Message is a payload for a channel.
+type Message struct{ Channel, Payload string }
+
+// PublishAll sends messages in one trip.
+func (b *Bus) PublishAll(ctx context.Context, messages []Message) error {
+	_, err := b.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, m := range messages {
+			p.Publish(ctx, b.prefix+m.Channel, m.Payload)
+		}
+		return nil
+	})
+	if err != nil {
+		b.unheard.Add(int64(len(messages)))
+	} else {
+		b.published.Add(int64(len(messages)))
+	}
+	return err
+}
+
 // Published counts the messages that were sent.
 func (b *Bus) Published() int64 { return b.published.Load() }
 

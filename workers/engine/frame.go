@@ -557,7 +557,10 @@ func (f *frame) Progress(_ context.Context, message string, percent int) {
 		row.SetField("transitioningProgress", percent)
 	}
 	f.r.touch(row)
-	f.r.changes = append(f.r.changes, Change{Type: row.Type().Name, ID: row.ID(), Account: row.Int("accountId"), State: row.State(), Progress: true})
+	c := Change{Type: row.Type().Name, ID: row.ID(), Account: row.Int("accountId"), State: row.State(), Progress: true}
+	if !slices.Contains(f.r.changes, c) { // told once for each unit
+		f.r.changes = append(f.r.changes, c)
+	}
 }
 
 var _ process.Run = (*frame)(nil)
