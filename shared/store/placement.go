@@ -164,7 +164,7 @@ func anys(ids []int64) []any {
 // its tie to the pool are still there.
 func (t *Tx) Take(ctx context.Context, host, pool, units int64) (bool, error) {
 	n, err := t.exec(ctx, `update host set compute_free = compute_free - ?
-		where id = ? and state = 'active' and removed is null and coalesce(compute_free, 0) >= ?
+		where id = ? and coalesce(removed, 0) = 0 and state = 'active' and coalesce(compute_free, 0) >= ?
 		and (agent_id is null or exists (select 1 from agent a where a.id = host.agent_id and a.state = 'active'))
 		and exists (select 1 from storage_pool_host_map m join storage_pool p on p.id = m.storage_pool_id
 			where m.host_id = host.id and m.removed is null and p.id = ? and p.state = 'active')`, units, host, units, pool)

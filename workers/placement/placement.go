@@ -168,35 +168,31 @@ func (n *need) narrow(instance *schema.Row) {
 }
 
 // kinds restricts the kind of host by the pools that offer the image: what a
-// simulated or a Docker pool offers runs there only, anything else elsewhere.
+// simulated or a Docker pool offers runs there only, anything else elsewhere. The
+// name of an image that such a pool brings tells its kind.
 func (n *need) kinds(ctx context.Context, run process.Run, tx *store.Tx, instance *schema.Row) error {
+	n.NotKinds = []string{"sim", "docker"}
 	image := instance.Int("imageId")
-	var found []string
-	if image != 0 {
-		var err error
-		if found, err = tx.Offered(ctx, image, "sim", "docker"); err != nil {
-			return err
-		}
+	if image == 0 {
+		return nil
 	}
-	if len(found) == 0 && image != 0 {
-		// An image from before the first pool of its kind has no pool; its name tells.
-		row, err := run.Get(ctx, "image", image)
-		if err != nil {
-			return err
-		}
-		if kind, _, ok := strings.Cut(row.UUID(), ":"); ok && (kind == "sim" || kind == "docker") {
-			found = append(found, kind)
-		}
+	row, err := run.Get(ctx, "image", image)
+	if err != nil {
+		return err
 	}
+	if kind, _, ok := strings.Cut(row.UUID(), ":"); ok && slices.Contains(n.NotKinds, kind) {
+		n.Kind, n.NotKinds = kind, nil
+		return nil
+	}
+	found, err := tx.Offered(ctx, image, "sim", "docker")
 	switch len(found) {
 	case 0:
-		n.NotKinds = []string{"sim", "docker"}
 	case 1:
-		n.Kind = found[0]
+		n.Kind, n.NotKinds = found[0], nil
 	default:
 		n.impossible = true
 	}
-	return nil
+	return err
 }
 
 func compute(run process.Run, instance *schema.Row) int64 {
