@@ -35,6 +35,11 @@ type Process struct {
 	Now          int64 // the time of the database when this was read
 }
 
+// pending is the condition of statements that name one process. It says what 'end_time
+// is null' says, and keeps the server from walking through an index of all that are
+// pending instead of going by the id.
+const pending = "coalesce(end_time, 0) = 0"
+
 const processColumns = `id, process_name, resource_type, resource_id, data, priority, attempts, busy_count,
 	run_epoch, wake_seq, coalesce(wait_agent_id, 0), terminated, coalesce(parent_process_id, 0), coalesce(last_error, ''), coalesce(start_time, 0), `
 
@@ -203,7 +208,7 @@ func (t *Tx) Claim(ctx context.Context, id int64, server string, leaseMillis int
 		terminated = (lease_until is not null), lease_until = `+t.s.now()+` + ?, attempts = attempts + 1,
 		running_process_server_id = ?, exit_reason = null, holding = true, phase = 'STARTED',
 		held_since = case when holding then held_since else `+t.s.now()+` end
-		where id = ? and end_time is null and due_at <= `+t.s.now()+` and (lease_until is null or lease_until < `+t.s.now()+`)
+		where id = ? and `+pending+` and due_at <= `+t.s.now()+` and (lease_until is null or lease_until < `+t.s.now()+`)
 		returning `+processColumns+t.s.now(), leaseMillis, server, id))
 }
 
@@ -211,7 +216,7 @@ func (t *Tx) Claim(ctx context.Context, id int64, server string, leaseMillis int
 // lease. ErrFenced says that the run has lost its right to write.
 func (t *Tx) Fence(ctx context.Context, p *Process, leaseMillis int64) error {
 	return t.must(ctx, ErrFenced, `update process_instance set lease_until = `+t.s.now()+` + ?
-		where id = ? and run_epoch = ? and end_time is null`, leaseMillis, p.ID, p.RunEpoch)
+		where id = ? and run_epoch = ? and `+pending+``, leaseMillis, p.ID, p.RunEpoch)
 }
 
 // Pause ends an attempt that is not the last.
@@ -246,7 +251,7 @@ func (t *Tx) Pause(ctx context.Context, p *Process, w Pause) (bell Bell, due boo
 		exit_reason = ?, holding = ?, wait_agent_id = ?, attempts = attempts - ?, busy_count = busy_count + ?, data = ?, last_error = ?,
 		step = ?, wait_resource = ?,
 		due_at = case when wake_seq <> ? then `+t.s.now()+` else `+t.s.now()+` + ? end
-		where id = ? and run_epoch = ? and end_time is null returning id, wake_seq, run_epoch, priority`,
+		where id = ? and run_epoch = ? and `+pending+` returning id, wake_seq, run_epoch, priority`,
 		nullText(string(w.Reason)), w.Holding, nullable(w.WaitAgent), int64(back), int64(busy), string(data), nullText(clip(w.Error, 1024)),
 		nullText(clip(w.Step, 1024)), nullText(clip(w.Resource, 255)),
 		p.WakeSeq, w.DelayMillis, p.ID, p.RunEpoch)
@@ -280,7 +285,7 @@ func (t *Tx) Finish(ctx context.Context, p *Process, reason process.Reason) erro
 	}
 	return t.must(ctx, ErrFenced, `update process_instance set end_time = `+t.s.now()+`, lease_until = null, holding = false,
 		running_process_server_id = null, wait_agent_id = null, exit_reason = ?, result = ?, phase = 'DONE', data = ?
-		where id = ? and run_epoch = ? and end_time is null`,
+		where id = ? and run_epoch = ? and `+pending+``,
 		string(reason), nullText(reason.Result()), string(data), p.ID, p.RunEpoch)
 }
 
@@ -300,7 +305,7 @@ func (t *Tx) Successors(ctx context.Context, typ, id string, not int64) ([]Bell,
 // Held tells whether the process still holds what it has claimed.
 func (t *Tx) Held(ctx context.Context, id int64) (bool, error) {
 	var n int
-	err := t.one(ctx, `select count(*) from process_instance where id = ? and end_time is null and holding`, []any{id}, &n)
+	err := t.one(ctx, `select count(*) from process_instance where id = ? and `+pending+` and holding`, []any{id}, &n)
 	return n > 0, err
 }
 

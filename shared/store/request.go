@@ -91,7 +91,7 @@ func (s *Store) StoreReply(ctx context.Context, id string, agent int64, administ
 			return err
 		}
 		bells, err = t.bells(ctx, `update process_instance set wake_seq = wake_seq + 1, due_at = `+s.now()+`
-			where id = ? and end_time is null returning id, wake_seq, run_epoch, priority`, pid)
+			where id = ? and `+pending+` returning id, wake_seq, run_epoch, priority`, pid)
 		return err
 	})
 	return bells, err

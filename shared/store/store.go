@@ -98,6 +98,8 @@ func openPostgres(ctx context.Context, address string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the database address: %w", err)
 	}
+	// Our texts are few and each has one good plan: the server need not look for another.
+	cfg.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	listing := max(size/4, 2)
 	cfg.MaxConns = int32(max(size-listing, 2))
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)

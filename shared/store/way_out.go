@@ -16,7 +16,7 @@ import (
 // Renew is Fence for a run that only says that it is alive, and where.
 func (t *Tx) Renew(ctx context.Context, p *Process, leaseMillis int64, step string) error {
 	n, err := t.exec(ctx, `update process_instance set lease_until = `+t.s.now()+` + ?, step = ?
-		where id = ? and run_epoch = ? and end_time is null`, leaseMillis, nullText(clip(step, 1024)), p.ID, p.RunEpoch)
+		where id = ? and run_epoch = ? and `+pending, leaseMillis, nullText(clip(step, 1024)), p.ID, p.RunEpoch)
 	if err == nil && n == 0 {
 		err = ErrFenced
 	}
@@ -37,7 +37,7 @@ type Order struct {
 // again without counting. ErrConflict says that there is nothing to hasten.
 func (t *Tx) Hasten(ctx context.Context, id int64) ([]Bell, error) {
 	bells, err := t.bells(ctx, `update process_instance set due_at = `+t.s.now()+`, wake_seq = wake_seq + 1
-		where id = ? and end_time is null and (lease_until is null or lease_until < `+t.s.now()+`)
+		where id = ? and `+pending+` and (lease_until is null or lease_until < `+t.s.now()+`)
 		returning id, wake_seq, run_epoch, priority`, id)
 	if err == nil && len(bells) == 0 {
 		err = fmt.Errorf("the process runs or has ended: %w", ErrConflict)
@@ -94,7 +94,7 @@ var ErrNotForceable = errors.New("it neither keeps failing nor takes too long")
 // process held and asked is let go. ErrConflict says that the process is not as it
 // was when it was looked at: it ended or a run took it.
 func (t *Tx) Force(ctx context.Context, o Order) (*Forced, error) {
-	n, err := t.exec(ctx, `update process_instance set run_epoch = run_epoch + 1 where id = ? and end_time is null and run_epoch = ?`, o.Process, o.Epoch)
+	n, err := t.exec(ctx, `update process_instance set run_epoch = run_epoch + 1 where id = ? and `+pending+` and run_epoch = ?`, o.Process, o.Epoch)
 	if err != nil {
 		return nil, err
 	}
