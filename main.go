@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/google/uuid"
+
 	"github.com/cattleio/cattle/localdev/bench"
 	"github.com/cattleio/cattle/shared/config"
 	"github.com/cattleio/cattle/shared/resource"
@@ -128,11 +130,21 @@ func runServer(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	tune(settings)
 	s, err := newServer(settings, *profile, logger(settings))
 	if err != nil {
 		return err
 	}
 	return s.run(ctx)
+}
+
+// tune spends memory on speed where there is a database server beside this one: such
+// a machine is no laptop. GOGC decides if it is set.
+func tune(settings *config.Settings) {
+	uuid.EnableRandPool() // ids are no secrets
+	if os.Getenv("GOGC") == "" && settings.Get("db.url") != "" {
+		debug.SetGCPercent(300)
+	}
 }
 
 // defaults are the built-in settings with those that the declarations bring.

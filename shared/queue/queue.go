@@ -27,35 +27,41 @@ const (
 
 // Queue rings bells and answers them.
 type Queue struct {
-	redis  redis.UniversalClient
-	client *asynq.Client
-	bells  chan process.Bell
-	own    chan process.Bell // answered in this process, while somebody is free
-	log    *slog.Logger
-	every  time.Duration
-
+	redis   redis.UniversalClient
+	client  *asynq.Client
+	bells   chan process.Bell
+	own     chan process.Bell // answered in this process; what does not fit others may have
+	serving atomic.Bool       // this process has workers
+	log     *slog.Logger
+	every   time.Duration
 	dropped atomic.Int64
 }
+
+// ownBells is how many bells may wait for the workers of the process that rang them.
+// They are answered soon; the queue costs Redis a dozen commands for each.
+const ownBells = 50
 
 // New returns a queue over client; the caller closes the client.
 func New(client redis.UniversalClient, log *slog.Logger) *Queue {
 	return &Queue{redis: client, client: asynq.NewClientFromRedisClient(client), bells: make(chan process.Bell, 10_000),
-		own: make(chan process.Bell), log: log, every: 5 * time.Millisecond}
+		own: make(chan process.Bell, ownBells), log: log, every: 5 * time.Millisecond}
 }
 
 // Patient makes an idle worker look into the queue less often, for a Redis that
 // feels every look. It is for servers that answer most of their bells themselves.
 func (q *Queue) Patient() { q.every = 100 * time.Millisecond }
 
-// Ring asks for each process to be looked at. It never waits: a free worker of this
-// process takes the bell at once, else it goes to the queue, and what does not fit
-// into the buffer is found by the reconciler.
+// Ring asks for each process to be looked at. It never waits: the workers of this
+// process take the bell if they will soon be free, else it goes to the queue, and
+// what does not fit into the buffer is found by the reconciler.
 func (q *Queue) Ring(bells []process.Bell) {
 	for i, b := range bells {
-		select {
-		case q.own <- b:
-			continue
-		default:
+		if q.serving.Load() {
+			select {
+			case q.own <- b:
+				continue
+			default:
+			}
 		}
 		select {
 		case q.bells <- b:
@@ -162,7 +168,9 @@ func (q *Queue) Serve(ctx context.Context, slots int, look func(ctx context.Cont
 	for range slots {
 		here.Go(func() { q.serveOwn(ctx, work, look) })
 	}
+	q.serving.Store(true)
 	<-ctx.Done()
+	q.serving.Store(false) // what still waits for them the reconciler finds
 	server.Stop()
 	server.Shutdown()
 	done := make(chan struct{})
