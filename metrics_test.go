@@ -2,9 +2,11 @@ package main
 
 import (
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -277,4 +279,64 @@ func TestMetricsAreForAdministrators(t *testing.T) {
 	if n := status("http://"+address, "", ""); n != 200 {
 		t.Errorf("the address that was set answers %d", n)
 	}
+}
+
+// An agent that connects is counted while it is connected, and its own secret is in
+// no log, neither its nor the server's.
+func TestMetricsCountTheAgentsThatAreConnected(t *testing.T) {
+	t.Parallel()
+	in := &installation{t, []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_HTTP_PORT=" + freePort(t), "CATTLE_LOG_LEVEL=debug"}}
+	p := in.start()
+	p.ask("POST", "/v1/registrationtokens", object{})
+	var token string
+	until(t, "the token", 20*time.Second, func() bool {
+		for _, o := range p.list("/v1/registrationtokens?state=active") {
+			token, _ = o["token"].(string)
+		}
+		return token != ""
+	})
+	home := t.TempDir()
+	agent := start(t, []string{"CATTLE_HOME=" + home}, "agent", "--url", p.url, "--token", token, "--drivers", "sim")
+	p.shows("the agent", scrape{"cattle_agents_connected": 1, "cattle_agents_played": 0})
+	until(t, "the host to join", 30*time.Second, func() bool { return len(p.list("/v1/hosts?state=active")) == 1 })
+	_, c := p.ask("POST", "/v1/containers", object{"imageUuid": "sim:x"})
+	p.becomes("/v1/containers/"+c.id(), "running")
+	agent.kill()
+	p.shows("it gone", scrape{"cattle_agents_connected": 0})
+	secrets := append(secretsIn(t, home), token)
+	if len(secrets) != 2 {
+		t.Fatalf("the agent has %d secrets", len(secrets)-1)
+	}
+	for _, said := range []string{p.log.String(), agent.log.String()} {
+		for _, s := range secrets {
+			if strings.Contains(said, s) {
+				t.Errorf("the log knows %q:\n%s", s, said)
+			}
+		}
+	}
+	if !strings.Contains(agent.log.String(), "command=compute.instance.activate") {
+		t.Errorf("the agent does not tell of its commands:\n%s", agent.log)
+	}
+}
+
+// secretsIn reads the secrets that an agent keeps in its home.
+func secretsIn(t *testing.T, home string) (secrets []string) {
+	t.Helper()
+	files, err := os.ReadDir(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		raw, err := os.ReadFile(filepath.Join(home, f.Name()))
+		if err != nil {
+			continue // a folder
+		}
+		var keys struct {
+			SecretKey string `json:"secretKey"`
+		}
+		if json.Unmarshal(raw, &keys) == nil && keys.SecretKey != "" {
+			secrets = append(secrets, keys.SecretKey)
+		}
+	}
+	return secrets
 }
