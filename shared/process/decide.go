@@ -66,6 +66,18 @@ func (d *Definition) startsAfter(from *Definition, s string) bool {
 	return ok && d.IsStart(done)
 }
 
+// Misfits lists the processes of a state column that have no business in a state,
+// not even as their delegates: whoever moves a resource there cancels them.
+func Misfits(defs []*Definition, field, state string, find Find) []string {
+	var out []string
+	for _, d := range defs {
+		if d.StateField() == field && Fitting(d, state, find) == nil {
+			out = append(out, d.Name)
+		}
+	}
+	return out
+}
+
 // HandOver returns the definition as which a process goes on whose logic asks for its
 // delegate, or nil where that has no business in the state.
 func HandOver(d *Definition, state string, find Find) *Definition {

@@ -38,6 +38,7 @@ var processInstance = Kind{
 			schema.String("lastError", 1024).Ours(),          // of the last attempt that failed, in plain words
 			schema.String("step", 1024).Ours(),               // where the last attempt stood: processes and handlers from the top
 			schema.String("waitResource", 255).Ours(),        // what was held by another when the last attempt wanted it
+			schema.Bool("canceled").Ours().Filled("false"),   // another process has taken the resource over
 			schema.Int("heldSince").Ours(),                   // since when holding has been true
 		},
 	},

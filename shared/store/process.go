@@ -29,6 +29,7 @@ type Process struct {
 	WakeSeq      int64
 	WaitAgent    int64 // the agent it waits for, 0 for none
 	Terminated   bool  // the attempt before this one died without a word
+	Canceled     bool  // another process has taken its resource over
 	Parent       int64
 	LastError    string
 	Started      int64 // when it was asked for
@@ -41,14 +42,14 @@ type Process struct {
 const pending = "coalesce(end_time, 0) = 0"
 
 const processColumns = `id, process_name, resource_type, resource_id, data, priority, attempts, busy_count,
-	run_epoch, wake_seq, coalesce(wait_agent_id, 0), terminated, coalesce(parent_process_id, 0), coalesce(last_error, ''), coalesce(start_time, 0), `
+	run_epoch, wake_seq, coalesce(wait_agent_id, 0), terminated, canceled, coalesce(parent_process_id, 0), coalesce(last_error, ''), coalesce(start_time, 0), `
 
 func scanProcess(r rows, err error) (*Process, error) {
 	p := &Process{}
 	var data sql.NullString
 	var resource string
 	err = single(r, err, &p.ID, &p.Name, &p.ResourceType, &resource, &data, &p.Priority, &p.Attempts, &p.BusyCount,
-		&p.RunEpoch, &p.WakeSeq, &p.WaitAgent, &p.Terminated, &p.Parent, &p.LastError, &p.Started, &p.Now)
+		&p.RunEpoch, &p.WakeSeq, &p.WaitAgent, &p.Terminated, &p.Canceled, &p.Parent, &p.LastError, &p.Started, &p.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func (t *Tx) Launch(ctx context.Context, l Launch) (*Launched, error) {
 	}
 	out.Bells = []Bell{{ID: out.ID, Priority: int64(l.Priority)}}
 	if !fresh {
-		others, err := t.wakeOthers(ctx, l.Row, out.ID)
+		others, err := t.wakeOthers(ctx, l.Row, def.StateField(), out.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -169,14 +170,6 @@ func nullable(id int64) any {
 		return nil
 	}
 	return id
-}
-
-// wakeOthers makes every other pending process of the resource due now: one that
-// waits or backs off notices at once that the state was moved under it.
-func (t *Tx) wakeOthers(ctx context.Context, row *schema.Row, not int64) ([]Bell, error) {
-	return t.bells(ctx, `update process_instance set wake_seq = wake_seq + 1, due_at = `+t.s.now()+`
-		where resource_type = ? and resource_id = ? and end_time is null and id <> ?
-		returning id, wake_seq, run_epoch, priority`, row.Type().Name, row.Key(), not)
 }
 
 func (t *Tx) bells(ctx context.Context, query string, args ...any) ([]Bell, error) {
@@ -292,14 +285,6 @@ func (t *Tx) Finish(ctx context.Context, p *Process, reason process.Reason) erro
 // Log keeps the log of one attempt.
 func (t *Tx) Log(ctx context.Context, p *Process, uuid, log string) error {
 	return t.later(ctx, `insert into process_execution (process_instance_id, uuid, log, created) values (?, ?, ?, `+t.s.now()+`)`, p.ID, uuid, log)
-}
-
-// Successors makes the next pending process of the resource due now: the one with
-// the highest priority, of those the oldest, that no run has.
-func (t *Tx) Successors(ctx context.Context, typ, id string, not int64) ([]Bell, error) {
-	return t.bells(ctx, `update process_instance set due_at = `+t.s.now()+`, wake_seq = wake_seq + 1 where id = (
-		select id from process_instance where resource_type = ? and resource_id = ? and end_time is null and id <> ? and lease_until is null
-		order by priority desc, id limit 1) returning id, wake_seq, run_epoch, priority`, typ, id, not)
 }
 
 // Held tells whether the process still holds what it has claimed.

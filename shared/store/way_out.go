@@ -127,8 +127,11 @@ func (t *Tx) Force(ctx context.Context, o Order) (*Forced, error) {
 		Text: orders("forced to "+o.Outcome, o), From: w.State, To: to, Kind: "done"}); err != nil {
 		return nil, err
 	}
-	bells, err := t.Successors(ctx, w.Type, p.Str("resourceId"), p.ID())
-	return &Forced{Row: row, Previous: w.State, Bells: bells}, err
+	forced := &Forced{Row: row, Previous: w.State}
+	if err := t.WakeNext(ctx, w.Type, p.Str("resourceId"), p.ID(), &forced.Bells); err != nil {
+		return nil, err
+	}
+	return forced, t.settled(ctx)
 }
 
 // pending reads a process that has not ended, and its resource.

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/cattleio/cattle/shared/process"
-	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/store"
 	"github.com/cattleio/cattle/shared/testkit"
@@ -526,40 +525,65 @@ func TestBusyIsNoAttempt(t *testing.T) {
 	})
 }
 
-// Definitions as a model: every state can be reached and left, and no type has a
-// transitioning state without a way on.
-func TestEveryStateOfEveryTypeHasAWayInAndOut(t *testing.T) {
+// A process that found its resource taken is next as soon as that is free, also when
+// the one before it began without knowing of anybody else.
+func TestWhoeverEndsWakesTheNext(t *testing.T) {
 	t.Parallel()
-	for _, k := range resource.All.Kinds() {
-		if len(k.Processes) == 0 {
-			continue
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		c := w.container(nil)
+		w.work(k)
+		w.act(c, "instance.stop")
+		stops := func() []*schema.Row { return w.find("processInstance", process.Match{"processName": "instance.stop"}) }
+		var second int64
+		w.agent.after = func(e *wire.Event) error {
+			if second == 0 && e.Name == wire.ComputeInstanceDeactivate {
+				w.act(c, "instance.stop")
+				second = stops()[1].ID()
+				return w.worker().Execute(w.ctx, second)
+			}
+			return nil
 		}
-		for _, field := range []string{"state", "allocationState"} {
-			reached := map[string]bool{"requested": field == "state", "inactive": field != "state"}
-			leaves := map[string]bool{}
-			for range 20 {
-				for _, d := range k.Processes {
-					if d.StateField() != field {
-						continue
-					}
-					for _, tr := range d.Transitions() {
-						leaves[tr.From] = true
-						if reached[tr.From] {
-							reached[tr.To] = true
-						}
-					}
-				}
-			}
-			for s := range leaves {
-				if !reached[s] {
-					t.Errorf("%s never gets to %s %s", k.Type.Name, field, s)
-				}
-			}
-			for s := range reached {
-				if reached[s] && !leaves[s] && s != "purged" && s != "inactive" && len(leaves) > 0 {
-					t.Errorf("%s never leaves %s %s", k.Type.Name, field, s)
-				}
-			}
+		if err := k.Execute(w.ctx, stops()[0].ID()); err != nil {
+			t.Fatal(err)
 		}
-	}
+		w.want(c, "stopped")
+		next, err := w.store.Process(w.ctx, second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next.BusyCount != 1 || next.WakeSeq != 1 {
+			t.Errorf("the second stop was busy %d times and woken %d times: %s", next.BusyCount, next.WakeSeq, w.processes(c))
+		}
+	})
+}
+
+// A stop is asked for while a start waits for its turn. The start comes to look
+// only after the stop is done, when the instance is back where a start begins: it is
+// over all the same.
+func TestACanceledProcessNeverBeginsAgain(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		c := w.container(nil)
+		w.work(k)
+		w.act(c, "instance.stop")
+		w.work(k)
+		w.act(c, "instance.start")
+		start := w.find("processInstance", process.Match{"processName": "instance.start"})[0]
+		w.want(c, "starting")
+		w.act(c, "instance.stop")
+		stops := w.find("processInstance", process.Match{"processName": "instance.stop"})
+		if err := k.Execute(w.ctx, stops[1].ID()); err != nil {
+			t.Fatal(err)
+		}
+		w.want(c, "stopped")
+		w.work(k)
+		w.want(c, "stopped")
+		if start = w.again(start); start.Str("result") != "CANCELED" {
+			t.Errorf("the start ended %s: %s", start.Str("exitReason"), w.processes(c))
+		}
+	})
 }

@@ -97,6 +97,9 @@ func (r *run) reset() {
 func (r *run) settle(ctx context.Context) (ended bool, err error) {
 	f := r.top
 	def, end := process.Settle(f.def, f.row.Str(f.def.StateField()), resource.All.Process)
+	if r.p.Canceled {
+		def, end = f.def, process.Canceled
+	}
 	if def != nil && def != f.def {
 		f.delegate(def)
 	}
@@ -335,12 +338,10 @@ func (r *run) finishIn(ctx context.Context, reason process.Reason) error {
 			return err
 		}
 	}
-	if r.p.WakeSeq > 0 || r.p.BusyCount > 0 || reason == process.Canceled || r.p.Attempts > 1 {
-		bells, err := r.tx.Successors(ctx, r.p.ResourceType, fmt.Sprint(r.p.ResourceID), r.p.ID)
-		if err != nil {
+	if reason != process.Chain { // what is chained to has just woken them
+		if err := r.tx.WakeNext(ctx, r.p.ResourceType, fmt.Sprint(r.p.ResourceID), r.p.ID, &r.bells); err != nil {
 			return err
 		}
-		r.bells = append(r.bells, bells...)
 	}
 	if err := r.commit(ctx); err != nil {
 		return err

@@ -1,0 +1,1 @@
+alter table "process_instance" drop column canceled;

@@ -1,0 +1,57 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/schema"
+)
+
+// wakeOthers makes every other pending process of the resource due now: one that
+// waits or backs off notices at once that the state was moved under it. One that has
+// no business in the new state is canceled, for good: it may come to look only when
+// the resource is back where it could begin, and would undo what was asked last.
+func (t *Tx) wakeOthers(ctx context.Context, row *schema.Row, field string, not int64) ([]Bell, error) {
+	mark, args := "", []any{}
+	if over := process.Misfits(resource.All.Processes(row.Type()), field, row.Str(field), resource.All.Process); len(over) > 0 {
+		mark = ", canceled = canceled or process_name in (?" + strings.Repeat(", ?", len(over)-1) + ")"
+		for _, name := range over {
+			args = append(args, name)
+		}
+	}
+	return t.bells(ctx, `update process_instance set wake_seq = wake_seq + 1, due_at = `+t.s.now()+mark+`
+		where resource_type = ? and resource_id = ? and end_time is null and id <> ?
+		returning id, wake_seq, run_epoch, priority`, append(args, row.Type().Name, row.Key(), not)...)
+}
+
+// WakeNext makes the next pending process of the resource due now: the one with the
+// highest priority, of those the oldest, that no run has. Its bell is in bells after
+// the commit. On Postgres this travels with the commit, so that whoever ends can
+// afford to ask, whether or not it knows of anybody who waits.
+func (t *Tx) WakeNext(ctx context.Context, typ, id string, not int64, bells *[]Bell) error {
+	query := `update process_instance set due_at = ` + t.s.now() + `, wake_seq = wake_seq + 1 where id = (
+		select id from process_instance where resource_type = ? and resource_id = ? and end_time is null and id <> ? and lease_until is null
+		order by priority desc, id limit 1) returning id, wake_seq, run_epoch, priority`
+	if t.pipe == nil {
+		woken, err := t.bells(ctx, query, typ, id, not)
+		*bells = append(*bells, woken...)
+		return err
+	}
+	t.pipe.waiting = append(t.pipe.waiting, statement{query: t.s.bind(query), args: []any{typ, id, not}, into: func(r pgx.Row) error {
+		var b Bell
+		err := r.Scan(&b.ID, &b.WakeSeq, &b.RunEpoch, &b.Priority)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err == nil {
+			*bells = append(*bells, b)
+		}
+		return err
+	}})
+	return nil
+}
