@@ -17,6 +17,7 @@ var arrows = map[string][]string{
 	"shared/config":                   {},
 	"shared/telemetry":                {},
 	"shared/process":                  {"shared/schema"},
+	"shared/process/explore":          {"shared/process"},
 	"shared/resource":                 {"shared/process", "shared/schema"},
 	"migrations":                      {},
 	"shared/store":                    {"shared/resource", "shared/process", "shared/schema", "migrations"},
