@@ -54,7 +54,7 @@ func New(d Deps) *Worker {
 	w := &Worker{Deps: d, caller: newCaller(d.Bus, d.Server, d.Log), news: make(chan engine.Change, 10_000)}
 	w.engine = engine.New(engine.Config{
 		Store: d.Store, Settings: d.Settings, Caller: w.caller, Locks: d.Locks,
-		Ring: d.Queue.Ring, Tell: w.tell, Server: d.Server, Handlers: handler.All(), Log: d.Log, Metrics: d.Metrics,
+		Ring: d.Queue.Ring, Tell: w.tell, Server: d.Server, Handlers: handler.All(), Slots: d.Slots, Log: d.Log, Metrics: d.Metrics,
 	})
 	w.caller.stray = w.engine.Accept
 	return w

@@ -155,11 +155,11 @@ func (q *Queue) Serve(ctx context.Context, slots int, look func(ctx context.Cont
 		Logger:                   quiet{q.log},
 		LogLevel:                 asynq.WarnLevel,
 	})
-	err := server.Start(asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
+	err := server.Start(asynq.HandlerFunc(func(_ context.Context, t *asynq.Task) error {
 		if len(t.Payload()) != 8 {
 			return nil
 		}
-		return look(ctx, int64(binary.BigEndian.Uint64(t.Payload())))
+		return look(work, int64(binary.BigEndian.Uint64(t.Payload())))
 	}))
 	if err != nil {
 		return fmt.Errorf("cannot serve the queue: %w", err)

@@ -80,6 +80,7 @@ type Config struct {
 	Tell     func([]Change)     // tells others, best effort
 	Server   string             // names this server in rows and logs
 	Handlers []process.Handler
+	Slots    int // attempts at the same time; 0 means 50
 	Log      *slog.Logger
 	Metrics  *telemetry.Metrics // nil counts nothing
 }
@@ -89,16 +90,18 @@ type Engine struct {
 	Config
 	lists     registry
 	externals externals
+	patience  *patience
+	strays    strays
 }
 
 // New returns an engine; it panics when two handlers of one list share a name.
 func New(c Config) *Engine {
-	return &Engine{Config: c, lists: newRegistry(c.Handlers)}
+	if c.Slots <= 0 {
+		c.Slots = 50
+	}
+	return &Engine{Config: c, lists: newRegistry(c.Handlers), patience: newPatience(c.Slots),
+		strays: strays{running: map[int64]bool{}, most: 40 * c.Slots}}
 }
-
-// inlineWait is how long a run holds its slot for a reply. Most agents answer a
-// command about something that is done already, or quickly done, well within it.
-const inlineWait = 250 * time.Millisecond
 
 // lease is how long a claim stays in force without a sign of life.
 func (e *Engine) lease() int64 {
@@ -108,10 +111,8 @@ func (e *Engine) lease() int64 {
 	return 6000
 }
 
-// Execute makes one attempt to run a process. What ends or delays the process is
-// written down, so the caller learns only of failures to write: then the attempt
-// is made again once the lease has run out.
-func (e *Engine) Execute(ctx context.Context, id int64) error {
+// execute claims the process and runs its logic once.
+func (e *Engine) execute(ctx context.Context, id int64) error {
 	e.Metrics.Looked()
 	r := &run{e: e}
 	defer func() { r.close() }()
@@ -132,7 +133,7 @@ func (e *Engine) Execute(ctx context.Context, id int64) error {
 		return fmt.Errorf("cannot claim process %d: %w", id, err)
 	}
 	e.Metrics.Claimed(taken)
-	alive, stop := context.WithCancel(ctx)
+	alive, stop := context.WithTimeout(ctx, r.top.def.Deadline())
 	defer stop()
 	go r.renew(alive, stop)
 	err = r.attempt(alive)
@@ -224,7 +225,7 @@ func (r *run) judge(err error) (process.Reason, time.Duration, bool) {
 		return process.UnknownException, 0, true // the server stops, or lost its lease
 	case errors.As(err, &retry):
 		return process.UnknownException, jitter(retry.After), false
-	case errors.As(err, &timeout):
+	case errors.As(err, &timeout), errors.Is(err, context.DeadlineExceeded):
 		return process.Timeout, r.backoff(), false
 	}
 	return process.UnknownException, r.backoff(), false

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -404,7 +405,9 @@ func (f *frame) Call(ctx context.Context, c process.Call) (json.RawMessage, erro
 	if err != nil {
 		return nil, err
 	}
-	reply, err := r.e.Caller.Send(ctx, agent, event, min(inlineWait, timeout), f.progress(ctx, c))
+	wait, answered := r.e.patience.begin(addressee(c), timeout)
+	reply, err := r.e.Caller.Send(ctx, agent, event, wait, f.progress(ctx, c))
+	answered(err == nil)
 	switch {
 	case errors.Is(err, ErrOffline) && c.OrGone:
 		r.e.Caller.Forget(asked.ID)
@@ -433,6 +436,14 @@ func (f *frame) Call(ctx context.Context, c process.Call) (json.RawMessage, erro
 	}
 	r.e.Caller.Forget(asked.ID)
 	return nil, err
+}
+
+// addressee tells those apart who may be slow to answer.
+func addressee(c process.Call) string {
+	if c.AgentID == 0 {
+		return c.Name
+	}
+	return strconv.FormatInt(c.AgentID, 10)
 }
 
 // whom names in words who is asked.

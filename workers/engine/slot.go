@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// slotTime is how long an attempt may hold its slot. One that takes longer goes on
+// without: a handler that hangs keeps nobody else waiting.
+const slotTime = 5 * time.Second
+
+// strays are the attempts that run without a slot, and all that run.
+type strays struct {
+	mu      sync.Mutex
+	running map[int64]bool // by id of the process: whether to look again afterwards
+	out     int
+	most    int
+}
+
+// enter refuses a process whose earlier attempt has not returned, which looks again
+// instead when it does.
+func (s *strays) enter(id int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.running[id]; ok {
+		s.running[id] = true
+		return false
+	}
+	s.running[id] = false
+	return true
+}
+
+// leave ends an attempt, unless the process is to be looked at again.
+func (s *strays) leave(id int64) (again bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if again = s.running[id]; again {
+		s.running[id] = false
+		return true
+	}
+	delete(s.running, id)
+	return false
+}
+
+// release lets an attempt go on without a slot, unless very many do.
+func (s *strays) release() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.out >= s.most {
+		return false
+	}
+	s.out++
+	return true
+}
+
+func (s *strays) returned() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out--
+}
+
+// Execute makes one attempt to run a process. What ends or delays the process is
+// written down, so the caller learns only of failures to write: then the attempt
+// is made again once the lease has run out. An attempt that takes long goes on when
+// Execute has returned, until ctx ends.
+func (e *Engine) Execute(ctx context.Context, id int64) error {
+	if !e.strays.enter(id) {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- e.guarded(ctx, id) }()
+	timer := time.NewTimer(slotTime)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+	}
+	if !e.strays.release() {
+		return <-done
+	}
+	go func() {
+		defer e.strays.returned()
+		if err := <-done; err != nil && ctx.Err() == nil {
+			e.Log.WarnContext(ctx, "attempt was not written down", "id", id, "err", err)
+		}
+	}()
+	return nil
+}
+
+func (e *Engine) guarded(ctx context.Context, id int64) error {
+	err := e.careful(ctx, id)
+	for e.strays.leave(id) {
+		err = e.careful(ctx, id)
+	}
+	return err
+}
+
+func (e *Engine) careful(ctx context.Context, id int64) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.Log.ErrorContext(ctx, "engine panicked", "id", id, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("internal error while running process %d", id)
+		}
+	}()
+	return e.execute(ctx, id)
+}

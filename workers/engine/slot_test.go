@@ -1,0 +1,41 @@
+package engine_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/testkit"
+)
+
+// Handlers that hang give up their slots: Execute returns while they go on, and what
+// they were doing is done when they come back.
+func TestAHandlerThatHangsHoldsNoSlot(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		hang := make(chan struct{})
+		k := w.worker(process.Handler{Name: "Hang", Stage: process.Pre, Processes: []string{"instance.start"},
+			Run: func(context.Context, process.Run) (*process.Answer, error) {
+				<-hang
+				return nil, nil
+			}})
+		c := w.container(nil)
+		id := w.find("processInstance", process.Match{"resourceType": "instance", "resourceId": c.Key()})[0].ID()
+		for range 2 { // the second time nobody waits for it
+			if err := k.Execute(w.ctx, id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := w.again(c).State(); got != "creating" {
+			t.Fatalf("it is %s while a handler hangs", got)
+		}
+		close(hang)
+		for end := time.Now().Add(30 * time.Second); w.again(c).State() != "running"; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("what the handler was to do is not done: it is %s", w.again(c).State())
+			}
+		}
+	})
+}
