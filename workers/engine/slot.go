@@ -102,7 +102,7 @@ func (e *Engine) guarded(ctx context.Context, id int64) error {
 func (e *Engine) careful(ctx context.Context, id int64) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			e.Log.ErrorContext(ctx, "engine panicked", "id", id, "panic", p, "stack", string(debug.Stack()))
+			e.Log.ErrorContext(ctx, "engine panicked", "id", id, "err", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("internal error while running process %d", id)
 		}
 	}()
