@@ -23,7 +23,7 @@ func (s *Store) Why(ctx context.Context, p *schema.Row, full bool) (*process.Why
 	if p.Get("endTime") != nil {
 		return nil, nil
 	}
-	now, err := s.Clock(ctx)
+	now, err := s.Now(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (s *Store) WhyOf(ctx context.Context, row *schema.Row) ([]*process.Why, err
 	if err != nil || len(pending) == 0 {
 		return nil, err
 	}
-	now, err := s.Clock(ctx)
+	now, err := s.Now(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ func (w *world) front() *front {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	api := rest.New(rest.Config{Store: w.store, Settings: settings, ServerID: "api"})
+	api := rest.New(rest.Config{Store: w.store, Settings: settings, ServerID: "api", Log: slog.New(slog.DiscardHandler)})
 	app := fiber.New(fiber.Config{ErrorHandler: api.Error, DisableStartupMessage: true})
 	api.Mount(app)
 	return &front{w: w, app: app, settings: settings}

@@ -88,7 +88,7 @@ func (w *world) leased(seconds string, more ...process.Handler) *worker {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = s.Close() })
-	settings, err := config.Load(nil, map[string]string{"process.lease.seconds": seconds}, w.t.TempDir(), defaults())
+	settings, err := config.Load(nil, map[string]string{"process.lease.seconds": seconds, "process.retry.backoff.initial.ms": "60000"}, w.t.TempDir(), defaults())
 	if err != nil {
 		w.t.Fatal(err)
 	}
