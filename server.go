@@ -371,7 +371,7 @@ func (s *server) api(work *workers.Worker) api.Deps {
 					continue
 				}
 				for _, h := range work.Engine().Attached(name, stage) {
-					out = append(out, rest.Implementation{Name: h.Name, ClassName: "handler." + h.Name,
+					out = append(out, rest.Implementation{Name: h.Name, ClassName: "handler." + h.Name, Priority: h.Priority,
 						Properties: map[string]any{"name": h.Name, "priority": fmt.Sprint(h.Priority)}})
 				}
 			}

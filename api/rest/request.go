@@ -13,6 +13,7 @@ import (
 	"github.com/cattleio/cattle/shared/fault"
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/store"
 )
 
 // request is one request on its way. All its texts are copies: the framework
@@ -28,6 +29,7 @@ type request struct {
 	segments []string
 	query    params
 	html     bool
+	external map[string][]store.ExternalHandler // by what they are attached to, where they are listed
 	browser  bool
 	clientIP string
 	caller   auth.Caller

@@ -14,6 +14,7 @@ import (
 // Implementation is one piece of logic attached to a process.
 type Implementation struct {
 	Name, ClassName string
+	Priority        int
 	Properties      map[string]any // texts or nil
 }
 
@@ -50,6 +51,9 @@ func definitionID(text string) string {
 func processDefinitionType(r *request, t *auth.Type) error {
 	if r.method != "GET" {
 		return fault.NotAllowed()
+	}
+	if err := r.readExternal(); err != nil {
+		return err
 	}
 	if len(r.segments) == 2 {
 		return r.sendDocs(t, func(b []byte) []byte { return joined(b, r.api.processes, r.appendProcess) })
@@ -120,6 +124,9 @@ func extensionPointType(r *request, t *auth.Type) error {
 	if r.method != "GET" {
 		return fault.NotAllowed()
 	}
+	if err := r.readExternal(); err != nil {
+		return err
+	}
 	var points []point
 	for _, p := range r.api.processes {
 		for _, list := range processLists {
@@ -159,13 +166,6 @@ func (r *request) appendPoint(b []byte, p point) []byte {
 	return o.close()
 }
 
-func (r *request) implementations(p point) []Implementation {
-	if r.api.Handlers == nil {
-		return nil
-	}
-	return r.api.Handlers(p.process, p.list)
-}
-
 func appendImplementation(b []byte, i Implementation) []byte {
 	o := open(b)
 	o.raw("id", "null")
@@ -199,6 +199,9 @@ func resourceDefinitionType(r *request, t *auth.Type) error {
 	typ := types[i]
 	if len(r.segments) == 3 {
 		return r.send(200, r.appendDefinition(nil, typ))
+	}
+	if err := r.readExternal(); err != nil {
+		return err
 	}
 	var own []processDoc
 	for _, p := range r.api.processes {

@@ -45,7 +45,7 @@ func TestDefinitions(t *testing.T) {
 	s := embedded(t, func(c *configOf) {
 		c.Handlers = func(process, list string) []rest.Implementation {
 			if process == "instance.restart" && list == "handlers" {
-				return []rest.Implementation{{Name: "Restart", ClassName: "handler.Restart", Properties: map[string]any{"name": "Restart", "priority": "500"}}}
+				return []rest.Implementation{{Name: "Restart", ClassName: "handler.Restart", Priority: 500, Properties: map[string]any{"name": "Restart", "priority": "500"}}}
 			}
 			return nil
 		}

@@ -1,9 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/cattleio/cattle/shared/process"
 )
 
 // ExternalHandler is a handler from outside that is in effect for a process.
@@ -17,13 +22,42 @@ type ExternalHandler struct {
 	TimeoutMillis int64 // 0 means the setting
 }
 
-// ExternalHandlers lists the handlers whose own row, map and process are all active.
+// Rank is where the handler stands in its list, low first.
+func (h ExternalHandler) Rank() int {
+	if h.Priority != nil {
+		return int(*h.Priority)
+	}
+	switch h.PriorityName {
+	case "pre":
+		return process.Early
+	case "default_override":
+		return process.DefaultOverride
+	case "default":
+		return process.Default
+	}
+	return process.Specific
+}
+
+const inEffect = `select h.id, coalesce(h.name, ''), p.name, h.priority, coalesce(h.data, '')
+	from external_handler_external_handler_process_map m
+	join external_handler h on h.id = m.external_handler_id
+	join external_handler_process p on p.id = m.external_handler_process_id
+	where m.state = 'active' and h.state = 'active' and p.state = 'active' and p.name is not null`
+
+// ExternalHandlers lists the handlers whose own row, map and process are all active,
+// in the order in which they run: by rank, name and id.
 func (t *Tx) ExternalHandlers(ctx context.Context) ([]ExternalHandler, error) {
-	rows, err := t.query(ctx, `select h.id, coalesce(h.name, ''), p.name, h.priority, coalesce(h.data, '')
-		from external_handler_external_handler_process_map m
-		join external_handler h on h.id = m.external_handler_id
-		join external_handler_process p on p.id = m.external_handler_process_id
-		where m.state = 'active' and h.state = 'active' and p.state = 'active' and p.name is not null`)
+	rows, err := t.query(ctx, inEffect)
+	return readExternal(rows, err)
+}
+
+// ExternalHandlers is the same, as committed.
+func (s *Store) ExternalHandlers(ctx context.Context) ([]ExternalHandler, error) {
+	rows, err := s.query(ctx, inEffect)
+	return readExternal(rows, err)
+}
+
+func readExternal(rows rows, err error) ([]ExternalHandler, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -50,5 +84,8 @@ func (t *Tx) ExternalHandlers(ctx context.Context) ([]ExternalHandler, error) {
 		h.PriorityName, h.Retries, h.TimeoutMillis = stored.Fields.PriorityName, stored.Fields.Retries, stored.Fields.TimeoutMillis
 		out = append(out, h)
 	}
+	slices.SortFunc(out, func(a, b ExternalHandler) int {
+		return cmp.Or(cmp.Compare(a.Rank(), b.Rank()), strings.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
 	return out, rows.Err()
 }

@@ -1,11 +1,8 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -72,31 +69,14 @@ func eventName(name string, stage process.Stage) string {
 	return [...]string{"pre.", "", "post."}[stage] + name
 }
 
-// externalLists makes handlers of rows, by the name that they are attached to.
+// externalLists makes handlers of rows, which are in their order, by the name that
+// they are attached to.
 func externalLists(rows []store.ExternalHandler) map[string][]*process.Handler {
-	slices.SortFunc(rows, func(a, b store.ExternalHandler) int {
-		return cmp.Or(cmp.Compare(priority(a), priority(b)), strings.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
-	})
 	lists := map[string][]*process.Handler{}
 	for _, row := range rows {
-		lists[row.Process] = append(lists[row.Process], &process.Handler{Name: row.Name, Priority: priority(row), Run: askExternal(row)})
+		lists[row.Process] = append(lists[row.Process], &process.Handler{Name: row.Name, Priority: row.Rank(), Run: askExternal(row)})
 	}
 	return lists
-}
-
-func priority(h store.ExternalHandler) int {
-	if h.Priority != nil {
-		return int(*h.Priority)
-	}
-	switch h.PriorityName {
-	case "pre":
-		return process.Early
-	case "default_override":
-		return process.DefaultOverride
-	case "default":
-		return process.Default
-	}
-	return process.Specific
 }
 
 // askExternal sends the process data to whoever listens as the handler, and takes
