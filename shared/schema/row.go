@@ -3,6 +3,7 @@ package schema
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 	"strconv"
 )
 
@@ -26,6 +27,13 @@ func NewRow(t *Type) *Row {
 // LoadRow wraps values read from the database, in the order of Type.Columns.
 func LoadRow(t *Type, values []any) *Row {
 	return &Row{typ: t.Base(), values: values}
+}
+
+// Copy returns the row as it is, with what is to be saved. Both share the document.
+func (r *Row) Copy() *Row {
+	c := *r
+	c.values, c.dirty = slices.Clone(r.values), maps.Clone(r.dirty)
+	return &c
 }
 
 // Type returns the base type of the row.

@@ -311,6 +311,7 @@ func NewRow(typ *schema.Type, now int64, values map[string]any) *schema.Row {
 
 // Insert writes a new row and sets its id. A taken uuid is ErrNotUnique.
 func (t *Tx) Insert(ctx context.Context, row *schema.Row) error {
+	t.keep(row)
 	var id int64
 	if err := t.one(ctx, textsOf(row.Type()).insert, inserted(row), &id); err != nil {
 		return err
@@ -326,6 +327,7 @@ func (t *Tx) InsertWith(ctx context.Context, row *schema.Row) error {
 	if t.pipe == nil {
 		return t.Insert(ctx, row)
 	}
+	t.keep(row)
 	t.pipe.waiting = append(t.pipe.waiting, statement{query: t.s.bind(textsOf(row.Type()).insert), args: inserted(row), into: func(r pgx.Row) error {
 		var id int64
 		if err := r.Scan(&id); err != nil {
@@ -341,6 +343,7 @@ func (t *Tx) InsertWith(ctx context.Context, row *schema.Row) error {
 // InsertAs writes a new row under the id that NextID gave it, with the commit at
 // the latest.
 func (t *Tx) InsertAs(ctx context.Context, row *schema.Row) error {
+	t.keep(row)
 	err := t.later(ctx, textsOf(row.Type()).insertAs, append(inserted(row), row.ID())...)
 	row.Saved()
 	return err
@@ -419,6 +422,7 @@ func (t *Tx) Update(ctx context.Context, row *schema.Row) error {
 	if len(changed) == 0 {
 		return nil
 	}
+	t.keep(row)
 	typ := row.Type()
 	var b strings.Builder
 	b.WriteString("update " + quote(typ.Table) + " set ")

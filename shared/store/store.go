@@ -252,6 +252,8 @@ type Tx struct {
 	s     *Store
 	Label string // what it is for, told to the seam
 	after []func()
+	again bool   // it may be tried again, with the same rows
+	kept  []kept // as they were, then
 }
 
 // Begin opens a transaction. The caller commits it or rolls it back, soon: SQLite
@@ -332,10 +334,14 @@ func (s *Store) once(ctx context.Context, label string, f func(*Tx) error) error
 		return err
 	}
 	defer t.Rollback()
-	if err := f(t); err != nil {
-		return err
+	t.again = true
+	if err = f(t); err == nil {
+		err = t.Commit(ctx)
 	}
-	return t.Commit(ctx)
+	if err != nil {
+		t.restore()
+	}
+	return err
 }
 
 // Passing tells whether the database may well accept the same transaction later.
