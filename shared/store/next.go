@@ -29,6 +29,12 @@ func (t *Tx) wakeOthers(ctx context.Context, row *schema.Row, field string, not 
 		returning id, wake_seq, run_epoch, priority`, append(args, row.Type().Name, row.Key(), not)...)
 }
 
+// Overtake is what a run does to the other processes of a resource that it moves
+// itself, after it has waited for it.
+func (t *Tx) Overtake(ctx context.Context, row *schema.Row, field string, by int64) ([]Bell, error) {
+	return t.wakeOthers(ctx, row, field, by)
+}
+
 // WakeNext makes the next pending process of the resource due now: the one with the
 // highest priority, of those the oldest, that no run has. Its bell is in bells after
 // the commit. On Postgres this travels with the commit, so that whoever ends can

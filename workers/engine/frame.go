@@ -53,16 +53,18 @@ func (f *frame) delegate(def *process.Definition) {
 	f.log = f.history.open(f)
 }
 
-// enter moves the resource to the transitioning state, unless it is there.
-func (f *frame) enter() {
+// enter moves the resource to the transitioning state, unless it is there, and tells
+// whether it did.
+func (f *frame) enter() bool {
 	field := f.def.StateField()
 	from := f.row.Str(field)
 	if !f.def.IsStart(from) {
-		return
+		return false
 	}
 	store.Transition(f.row, f.def, nil)
 	f.r.touch(f.row)
 	f.note(from, f.row.Str(field), "transitioning")
+	return true
 }
 
 func (f *frame) note(from, to, kind string) {

@@ -77,7 +77,11 @@ func (r *run) claim(ctx context.Context, id int64) error {
 	if err := r.hold(ctx, row); err != nil {
 		return r.busy(ctx, err)
 	}
-	r.top.enter()
+	if r.top.enter() { // it waited behind another that moved the resource on meanwhile
+		if r.bells, err = tx.Overtake(ctx, row, r.top.def.StateField(), r.p.ID); err != nil {
+			return err
+		}
+	}
 	if r.p.LastError != "" || r.p.Terminated || r.p.Attempts > 1 || r.p.WakeSeq > 0 { // what it waited for is an error in words
 		if r.requests, err = tx.Requests(ctx, r.p.ID); err != nil {
 			return err
