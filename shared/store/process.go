@@ -310,7 +310,7 @@ func (s *Store) WakeAgent(ctx context.Context, agent int64, limit int) ([]Bell, 
 	err := s.Write(ctx, "agent up", func(t *Tx) error {
 		var err error
 		bells, err = t.bells(ctx, `update process_instance set due_at = `+s.now()+`, wake_seq = wake_seq + 1 where id in (
-			select id from process_instance where end_time is null and (wait_agent_id = ? or resource_type = 'agent' and resource_id = ?) limit ?)
+			select id from process_instance where end_time is null and (wait_agent_id = ? or resource_type = 'agent' and resource_id = ?) limit ?) and end_time is null
 			returning id, wake_seq, run_epoch, priority`, agent, fmt.Sprint(agent), int64(limit))
 		return err
 	})
