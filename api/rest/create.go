@@ -30,6 +30,8 @@ type write struct {
 	api   *API
 	now   int64
 	bells []store.Bell
+
+	launched []*store.Launched // their bells are known once it is durable
 }
 
 // errTaken says that somebody else has made a row that this request would have
@@ -44,9 +46,12 @@ func (r *request) write(label string, f func(*write) error) error {
 		return err
 	}
 	err = r.api.Store.Write(r.ctx, label, func(t *store.Tx) error {
-		w.Tx, w.now, w.bells = t, now, nil
+		w.Tx, w.now, w.bells, w.launched = t, now, nil, nil
 		return f(w)
 	})
+	for _, l := range w.launched {
+		w.bells = append(w.bells, l.Bells...)
+	}
 	if err == nil && len(w.bells) > 0 && r.api.Ring != nil {
 		r.api.Ring(w.bells)
 	}
@@ -67,7 +72,7 @@ func (w *write) launch(row *schema.Row, verb string, data map[string]any) error 
 	if err != nil {
 		return err
 	}
-	w.bells = append(w.bells, l.Bells...)
+	w.launched = append(w.launched, l)
 	return nil
 }
 

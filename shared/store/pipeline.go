@@ -28,6 +28,7 @@ type statement struct {
 	args  []any
 	miss  error               // what it means that it hit no row; nil if it may
 	into  func(pgx.Row) error // takes its row, nil if it has none
+	hit   *int64              // is told how many rows it hit
 }
 
 // divisionByZero is what the server says of a statement that had to hit a row.
@@ -79,7 +80,11 @@ func (s statement) take(answers pgx.BatchResults) error {
 	if s.into != nil {
 		err = s.into(answers.QueryRow())
 	} else {
-		_, err = answers.Exec()
+		var tag pgconn.CommandTag
+		tag, err = answers.Exec()
+		if s.hit != nil {
+			*s.hit = tag.RowsAffected()
+		}
 	}
 	var pg *pgconn.PgError
 	if s.miss != nil && errors.As(err, &pg) && pg.Code == divisionByZero {

@@ -161,13 +161,27 @@ func anys(ids []int64) []any {
 }
 
 // Take lowers what a host has left, if it still has that much and it, its agent and
-// its tie to the pool are still there.
-func (t *Tx) Take(ctx context.Context, host, pool, units int64) (bool, error) {
-	n, err := t.exec(ctx, `update host set compute_free = compute_free - ?
+// its tie to the pool are still there. It travels with what read asks for: most takings
+// succeed, so what is needed then is read along.
+func (t *Tx) Take(ctx context.Context, host, pool, units int64, read func() error) (taken bool, err error) {
+	const text = `update host set compute_free = compute_free - ?
 		where id = ? and coalesce(removed, 0) = 0 and state = 'active' and coalesce(compute_free, 0) >= ?
 		and (agent_id is null or exists (select 1 from agent a where a.id = host.agent_id and a.state = 'active'))
 		and exists (select 1 from storage_pool_host_map m join storage_pool p on p.id = m.storage_pool_id
-			where m.host_id = host.id and m.removed is null and p.id = ? and p.state = 'active')`, units, host, units, pool)
+			where m.host_id = host.id and m.removed is null and p.id = ? and p.state = 'active')`
+	args := []any{units, host, units, pool}
+	var n int64
+	if t.pipe == nil {
+		n, err = t.exec(ctx, text, args...)
+	} else {
+		t.pipe.waiting = append(t.pipe.waiting, statement{query: t.s.bind(text), args: args, hit: &n})
+	}
+	if err == nil {
+		err = read()
+	}
+	if err == nil {
+		err = t.settled(ctx)
+	}
 	if n > 0 {
 		t.s.likely.count(host, -units)
 	}

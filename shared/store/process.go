@@ -74,7 +74,8 @@ type Launch struct {
 	From *process.Definition
 }
 
-// Launched is what came of a Launch.
+// Launched is what came of a Launch. For a new row the id and the bells are known
+// once the transaction is durable.
 type Launched struct {
 	ID     int64
 	Reason process.Reason
@@ -111,20 +112,14 @@ func (t *Tx) Launch(ctx context.Context, l Launch) (*Launched, error) {
 		return nil, err
 	}
 	out := &Launched{Reason: reason}
-	if out.ID, err = t.insertProcess(ctx, l, reason); err != nil {
+	if err := t.insertProcess(ctx, l, out, fresh); err != nil || reason != process.Scheduled || fresh {
+		return out, err
+	}
+	others, err := t.wakeOthers(ctx, l.Row, def.StateField(), out.ID)
+	if err != nil {
 		return nil, err
 	}
-	if reason != process.Scheduled {
-		return out, nil
-	}
-	out.Bells = []Bell{{ID: out.ID, Priority: int64(l.Priority)}}
-	if !fresh {
-		others, err := t.wakeOthers(ctx, l.Row, def.StateField(), out.ID)
-		if err != nil {
-			return nil, err
-		}
-		out.Bells = append(out.Bells, others...)
-	}
+	out.Bells = append(out.Bells, others...)
 	return out, nil
 }
 
@@ -142,27 +137,33 @@ func Transition(row *schema.Row, def, from *process.Definition) {
 	}
 }
 
-func (t *Tx) insertProcess(ctx context.Context, l Launch, reason process.Reason) (int64, error) {
+// insertProcess records the launch; for a new row with the commit, if that saves a
+// trip.
+func (t *Tx) insertProcess(ctx context.Context, l Launch, out *Launched, fresh bool) error {
 	data, err := json.Marshal(l.Data)
 	if err != nil || l.Data == nil {
 		data = []byte("{}")
 	}
 	end, result := "null", "null"
 	phase := process.PhaseRequested
-	if reason.Ends() {
-		end, result, phase = t.s.now(), "'"+reason.Result()+"'", process.PhaseDone
+	if out.Reason.Ends() {
+		end, result, phase = t.s.now(), "'"+out.Reason.Result()+"'", process.PhaseDone
 	}
 	// The id of a row that travels with this statement is known to the server alone.
 	resource, key := "?", any(l.Row.Key())
 	if l.Row.ID() == 0 {
 		resource, key = "cast(currval(pg_get_serial_sequence(?, 'id')) as varchar)", quote(l.Row.Type().Table)
 	}
-	var id int64
-	err = t.one(ctx, `insert into process_instance (start_time, end_time, result, due_at, data, priority, process_name,
+	launched := func(id int64) {
+		out.ID = id
+		if out.Reason == process.Scheduled {
+			out.Bells = []Bell{{ID: id, Priority: int64(l.Priority)}}
+		}
+	}
+	return t.insertLater(ctx, fresh, launched, `insert into process_instance (start_time, end_time, result, due_at, data, priority, process_name,
 		resource_type, resource_id, exit_reason, phase, start_process_server_id, parent_process_id)
 		values (`+t.s.now()+`, `+end+`, `+result+`, `+t.s.now()+`, ?, ?, ?, ?, `+resource+`, ?, ?, ?, ?) returning id`,
-		[]any{string(data), int64(l.Priority), l.Process.Name, l.Row.Type().Name, key, string(reason), phase, l.Server, nullable(l.Parent)}, &id)
-	return id, err
+		string(data), int64(l.Priority), l.Process.Name, l.Row.Type().Name, key, string(out.Reason), phase, l.Server, nullable(l.Parent))
 }
 
 func nullable(id int64) any {

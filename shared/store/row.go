@@ -321,21 +321,32 @@ func (t *Tx) Insert(ctx context.Context, row *schema.Row) error {
 	return nil
 }
 
-// InsertWith is Insert together with the next statement that is waited for: only
-// then is the id set, or the error told.
+// InsertWith is Insert together with what is waited for next: only then is the id
+// set, or the error told.
 func (t *Tx) InsertWith(ctx context.Context, row *schema.Row) error {
-	if t.pipe == nil {
-		return t.Insert(ctx, row)
-	}
 	t.keep(row)
-	t.pipe.waiting = append(t.pipe.waiting, statement{query: t.s.bind(textsOf(row.Type()).insert), args: inserted(row), into: func(r pgx.Row) error {
-		var id int64
-		if err := r.Scan(&id); err != nil {
-			return err
-		}
+	return t.insertLater(ctx, true, func(id int64) {
 		row.Set("id", id)
 		row.Saved()
-		return nil
+	}, textsOf(row.Type()).insert, inserted(row)...)
+}
+
+// insertLater runs an insert that returns an id, now or with what is waited for next.
+func (t *Tx) insertLater(ctx context.Context, later bool, got func(id int64), query string, args ...any) error {
+	var id int64
+	if t.pipe == nil || !later {
+		err := t.one(ctx, query, args, &id)
+		if err == nil {
+			got(id)
+		}
+		return err
+	}
+	t.pipe.waiting = append(t.pipe.waiting, statement{query: t.s.bind(query), args: args, into: func(r pgx.Row) error {
+		err := r.Scan(&id)
+		if err == nil {
+			got(id)
+		}
+		return err
 	}})
 	return nil
 }

@@ -107,12 +107,13 @@ func TestOnlyOneRunHasAProcess(t *testing.T) {
 		ctx := context.Background()
 		s := testkit.Store(t, address)
 		row := store.NewRow(resource.All.Type("account"), 1, nil)
-		var id int64
+		var launched *store.Launched
 		must(t, s.Write(ctx, "test", func(tx *store.Tx) error {
-			l, err := tx.Launch(ctx, store.Launch{Process: resource.All.Process("account.create"), Row: row})
-			id = l.ID
+			var err error
+			launched, err = tx.Launch(ctx, store.Launch{Process: resource.All.Process("account.create"), Row: row})
 			return err
 		}))
+		id := launched.ID
 		claim := func(lease int64) (p *store.Process, err error) {
 			err = s.Write(ctx, "claim", func(tx *store.Tx) error { p, err = tx.Claim(ctx, id, "here", lease); return err })
 			return p, err
@@ -214,6 +215,9 @@ func TestEndedProcessesAreForgottenWithTheirLogs(t *testing.T) {
 			must(t, s.Write(ctx, "test", func(tx *store.Tx) error {
 				l, err := tx.Launch(ctx, store.Launch{Process: resource.All.Process("account.create"), Row: row})
 				if err != nil || i%2 == 1 {
+					return err
+				}
+				if _, err := tx.Now(ctx); err != nil { // the id comes with what is waited for
 					return err
 				}
 				p, err := tx.Claim(ctx, l.ID, "here", 1000)

@@ -67,9 +67,7 @@ func TestEveryPendingProcessStandsSomewhere(t *testing.T) {
 			var id int64
 			write(t, s, func(tx *store.Tx) error {
 				l, err := tx.Launch(ctx, store.Launch{Process: def, Row: store.NewRow(resource.All.Type("volume"), now, nil), Server: "here"})
-				if err == nil {
-					id = l.ID
-				}
+				tx.After(func() { id = l.ID })
 				return err
 			})
 			return id
@@ -142,9 +140,7 @@ func TestAResourceThatNoProcessMovesIsSeen(t *testing.T) {
 			var id int64
 			write(t, s, func(tx *store.Tx) error {
 				l, err := tx.Launch(ctx, store.Launch{Process: def, Row: row, Server: "here"})
-				if err == nil {
-					id = l.ID
-				}
+				tx.After(func() { id = l.ID })
 				return err
 			})
 			return row, id

@@ -217,16 +217,14 @@ func spread(all []store.Candidate, most bool) []store.Candidate {
 
 // try takes a host, if it still has what is needed.
 func try(ctx context.Context, run process.Run, tx *store.Tx, instance *schema.Row, c store.Candidate, volumes []volume, kept bool, compute int64) (bool, error) {
+	read := func() error { return preload(ctx, run, c, instance.Int("imageId")) }
 	if !kept {
-		if ok, err := tx.Take(ctx, c.Host, c.Pools[0], compute); !ok || err != nil {
+		if ok, err := tx.Take(ctx, c.Host, c.Pools[0], compute, read); !ok || err != nil {
 			return false, err
 		}
 		if _, err := run.Create(ctx, "instanceHostMap", map[string]any{"instanceId": instance.ID(), "hostId": c.Host}); err != nil {
 			return false, err
 		}
-	}
-	if err := preload(ctx, run, c, instance.Int("imageId")); err != nil {
-		return false, err
 	}
 	for _, v := range volumes {
 		if len(v.pools) > 0 {
