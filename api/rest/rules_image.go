@@ -99,7 +99,9 @@ func (w *write) makeImage(kind string, values map[string]any) (*schema.Row, erro
 		values["accountId"] = system[0].ID()
 	}
 	image := newRow(resource.All.Type("image"), w.now, values)
-	err = w.launch(image, "create", values)
+	if err = w.launch(image, "create", values); err == nil {
+		err = w.Settle(w.ctx) // its id is needed, and whether somebody else has made it
+	}
 	if errors.Is(err, store.ErrNotUnique) {
 		return nil, errTaken
 	}

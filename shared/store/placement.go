@@ -180,7 +180,7 @@ func (t *Tx) Take(ctx context.Context, host, pool, units int64, read func() erro
 		err = read()
 	}
 	if err == nil {
-		err = t.settled(ctx)
+		err = t.Settle(ctx)
 	}
 	if n > 0 {
 		t.s.likely.count(host, -units)

@@ -403,8 +403,8 @@ func (t *Tx) must(ctx context.Context, miss error, update string, args ...any) e
 	return nil
 }
 
-// settled runs what waits, so that its errors are known.
-func (t *Tx) settled(ctx context.Context) error {
+// Settle runs what waits, so that its ids and its errors are known.
+func (t *Tx) Settle(ctx context.Context) error {
 	if t.pipe == nil || len(t.pipe.waiting) == 0 {
 		return nil
 	}

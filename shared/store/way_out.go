@@ -131,7 +131,7 @@ func (t *Tx) Force(ctx context.Context, o Order) (*Forced, error) {
 	if err := t.WakeNext(ctx, w.Type, p.Str("resourceId"), p.ID(), &forced.Bells); err != nil {
 		return nil, err
 	}
-	return forced, t.settled(ctx)
+	return forced, t.Settle(ctx)
 }
 
 // pending reads a process that has not ended, and its resource.

@@ -11,17 +11,19 @@ const (
 	shortWait  = 5 * time.Millisecond   // for those who did not, and while many wait
 	firstDoubt = 2 * time.Second        // how long one who did not answer is given the short wait
 	mostDoubt  = time.Minute            // it doubles up to here
-	mostTimid  = 100_000                // agents remembered
+	mostTimid  = 100_000                // how many are remembered
 )
 
 // patience decides how long runs hold their slots for replies. An agent that let a
 // run wait in vain is given little time at first, and a real chance again later, by
-// one run; and no more than a share of the slots wait long at any time. So a thousand
-// slow agents cost others nothing: who gives up its slot is woken by the reply.
+// one run; and for those that have not proved themselves no more than a share of the
+// slots wait long at any time. So a thousand slow agents cost others nothing: who
+// gives up its slot is woken by the reply.
 type patience struct {
 	mu     sync.Mutex
-	long   int // runs that wait long
-	most   int // how many may
+	long   int             // runs that wait long for others than the quick
+	most   int             // how many may
+	quick  map[string]bool // answered in time when last asked
 	slow   map[string]*doubt
 	probed map[string]bool // a run gives these a chance now
 }
@@ -33,19 +35,22 @@ type doubt struct {
 }
 
 func newPatience(slots int) *patience {
-	return &patience{most: max(slots/2, 1), slow: map[string]*doubt{}, probed: map[string]bool{}}
+	return &patience{most: max(slots/2, 1), quick: map[string]bool{}, slow: map[string]*doubt{}, probed: map[string]bool{}}
 }
 
 // begin tells how long to wait for somebody; end is called with what came of it.
 func (p *patience) begin(whom string, timeout time.Duration) (wait time.Duration, end func(answered bool)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.quick[whom] {
+		return min(inlineWait, timeout), func(answered bool) { p.learn(whom, answered) }
+	}
 	d := p.slow[whom]
 	short := p.long >= p.most || d != nil && (p.probed[whom] || time.Now().Before(d.until))
 	if short || timeout <= shortWait {
 		return min(shortWait, timeout), func(answered bool) {
 			if answered {
-				p.trust(whom)
+				p.learn(whom, true)
 			}
 		}
 	}
@@ -56,26 +61,30 @@ func (p *patience) begin(whom string, timeout time.Duration) (wait time.Duration
 	return min(inlineWait, timeout), func(answered bool) { p.finish(whom, answered) }
 }
 
-func (p *patience) trust(whom string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.slow, whom)
-}
-
 func (p *patience) finish(whom string, answered bool) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.long--
 	delete(p.probed, whom)
+	p.mu.Unlock()
+	p.learn(whom, answered)
+}
+
+// learn remembers whether somebody answered in time.
+func (p *patience) learn(whom string, answered bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.slow)+len(p.quick) >= mostTimid {
+		clear(p.slow)
+		clear(p.quick)
+	}
 	if answered {
+		p.quick[whom] = true
 		delete(p.slow, whom)
 		return
 	}
+	delete(p.quick, whom)
 	d := p.slow[whom]
 	if d == nil {
-		if len(p.slow) >= mostTimid {
-			clear(p.slow)
-		}
 		d = &doubt{next: firstDoubt}
 		p.slow[whom] = d
 	}
