@@ -46,7 +46,7 @@ type Function struct {
 }
 
 // All lists the functions.
-var All = []Function{reconcile, purge, cleanup, liveness, watch}
+var All = []Function{reconcile, purge, cleanup, logs, liveness, watch}
 
 // Scheduler starts functions and remembers what they have to from one run to the
 // next. Losing that costs them a little time.

@@ -39,7 +39,15 @@ var purge = Function{Name: "purge.resources", Run: func(ctx context.Context, d *
 	return nil
 }}
 
-// cleanup forgets the logs and rows of processes that ended long ago.
+// cleanup forgets the rows of processes that ended long ago, and their logs.
 var cleanup = Function{Name: "cleanup.process.instances", Run: func(ctx context.Context, d *Scheduler) error {
 	return d.Store.ForgetEnded(ctx, 1000*d.Settings.Int("process.instance.retention.seconds"), 1000)
+}}
+
+// logs makes the tables for the logs of the coming days, and forgets logs that are old.
+var logs = Function{Name: "cleanup.process.executions", Run: func(ctx context.Context, d *Scheduler) error {
+	if err := d.Store.PrepareLogs(ctx, 7); err != nil {
+		return err
+	}
+	return d.Store.ForgetLogs(ctx, 1000*d.Settings.Int("process.execution.log.retention.seconds"), 1000)
 }}

@@ -12,6 +12,7 @@ func Standard() map[string]string {
 		"process.replay.batch.size":                             "500",
 		"process.log.save.interval.ms":                          "5000",
 		"process.instance.retention.seconds":                    "604800",
+		"process.execution.log.retention.seconds":               "259200",
 		"process.agent.reconnect.priority":                      "100",
 		"process.account.create.create.credential":              "true",
 		"process.account.create.create.credential.default.kind": "apiKey",
@@ -26,14 +27,15 @@ func Standard() map[string]string {
 		"resource.monitor.default.wait.millis":                  "15000",
 
 		// What the clock starts, in seconds.
-		"task.process.replay.schedule":            "2",
-		"task.purge.resources.schedule":           "60",
-		"task.cleanup.task.instances.schedule":    "86400",
-		"task.cleanup.process.instances.schedule": "600",
-		"task.agent.ping.schedule":                "5",
-		"task.process.watch.schedule":             "10",
-		"task.purge.after.seconds":                "604800",
-		"task.initial.delay.seconds":              "15",
+		"task.process.replay.schedule":             "2",
+		"task.purge.resources.schedule":            "60",
+		"task.cleanup.task.instances.schedule":     "86400",
+		"task.cleanup.process.instances.schedule":  "600",
+		"task.cleanup.process.executions.schedule": "600",
+		"task.agent.ping.schedule":                 "5",
+		"task.process.watch.schedule":              "10",
+		"task.purge.after.seconds":                 "604800",
+		"task.initial.delay.seconds":               "15",
 
 		// Events and agents.
 		"eventing.retry":                           "3",

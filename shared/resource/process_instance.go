@@ -23,7 +23,7 @@ var processInstance = Kind{
 			schema.String("result", 128).For(schema.Admin, "r"),
 			schema.String("runningProcessServerId", 128).For(schema.Admin, "cru"),
 			schema.String("startProcessServerId", 128).For(schema.Admin, "cru"),
-			schema.Date("startTime").For(schema.Admin, "r"),
+			schema.Date("startTime").Filled("").For(schema.Admin, "r"),
 
 			schema.Int("runEpoch").Ours().Filled("0"),        // raised by every claim; every write of a run carries it
 			schema.Int("leaseUntil").Ours(),                  // null unless an attempt runs

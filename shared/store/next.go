@@ -40,9 +40,7 @@ func (t *Tx) Overtake(ctx context.Context, row *schema.Row, field string, by int
 // the commit. On Postgres this travels with the commit, so that whoever ends can
 // afford to ask, whether or not it knows of anybody who waits.
 func (t *Tx) WakeNext(ctx context.Context, typ, id string, not int64, bells *[]Bell) error {
-	query := `update process_instance set due_at = ` + t.s.now() + `, wake_seq = wake_seq + 1 where id = (
-		select id from process_instance where resource_type = ? and resource_id = ? and end_time is null and id <> ? and lease_until is null
-		order by priority desc, id limit 1) and end_time is null returning id, wake_seq, run_epoch, priority`
+	query := t.s.nextText()
 	if t.pipe == nil {
 		woken, err := t.bells(ctx, query, typ, id, not)
 		*bells = append(*bells, woken...)
@@ -60,4 +58,10 @@ func (t *Tx) WakeNext(ctx context.Context, typ, id string, not int64, bells *[]B
 		return err
 	}})
 	return nil
+}
+
+func (s *Store) nextText() string {
+	return `update process_instance set due_at = ` + s.now() + `, wake_seq = wake_seq + 1 where id = (
+		select id from process_instance where resource_type = ? and resource_id = ? and end_time is null and id <> ? and lease_until is null
+		order by priority desc, id limit 1) and ` + pending + ` returning id, wake_seq, run_epoch, priority`
 }

@@ -198,12 +198,16 @@ func readBells(rows rows, err error) ([]Bell, error) {
 // starts the lease. ErrNotFound says that there is nothing to do now: the process
 // has ended, is not due, or another run has it.
 func (t *Tx) Claim(ctx context.Context, id int64, server string, leaseMillis int64) (*Process, error) {
-	return scanProcess(t.query(ctx, `update process_instance set run_epoch = run_epoch + 1,
-		terminated = (lease_until is not null), lease_until = `+t.s.now()+` + ?, attempts = attempts + 1,
+	return scanProcess(t.query(ctx, t.s.claimText(), leaseMillis, server, id))
+}
+
+func (s *Store) claimText() string {
+	return `update process_instance set run_epoch = run_epoch + 1,
+		terminated = (lease_until is not null), lease_until = ` + s.now() + ` + ?, attempts = attempts + 1,
 		running_process_server_id = ?, exit_reason = null, holding = true, phase = 'STARTED',
-		held_since = case when holding then held_since else `+t.s.now()+` end
-		where id = ? and `+pending+` and due_at <= `+t.s.now()+` and (lease_until is null or lease_until < `+t.s.now()+`)
-		returning `+processColumns+t.s.now(), leaseMillis, server, id))
+		held_since = case when holding then held_since else ` + s.now() + ` end
+		where id = ? and ` + pending + ` and due_at <= ` + s.now() + ` and (lease_until is null or lease_until < ` + s.now() + `)
+		returning ` + processColumns + s.now()
 }
 
 // Fence makes this transaction one of the run that claimed p, and renews the
@@ -283,11 +287,6 @@ func (t *Tx) Finish(ctx context.Context, p *Process, reason process.Reason) erro
 		string(reason), nullText(reason.Result()), string(data), p.ID, p.RunEpoch)
 }
 
-// Log keeps the log of one attempt.
-func (t *Tx) Log(ctx context.Context, p *Process, uuid, log string) error {
-	return t.later(ctx, `insert into process_execution (process_instance_id, uuid, log, created) values (?, ?, ?, `+t.s.now()+`)`, p.ID, uuid, log)
-}
-
 // Held tells whether the process still holds what it has claimed.
 func (t *Tx) Held(ctx context.Context, id int64) (bool, error) {
 	var n int
@@ -296,12 +295,16 @@ func (t *Tx) Held(ctx context.Context, id int64) (bool, error) {
 }
 
 // Due lists processes that should be running and are not, most urgent first. It
-// reads at most limit rows through an index.
+// reads the index of what is pending up to the limit, and no row that is not due.
 func (s *Store) Due(ctx context.Context, limit int) ([]Bell, error) {
-	rows, err := s.query(ctx, `select id, wake_seq, run_epoch, priority from process_instance
-		where end_time is null and due_at <= `+s.now()+` and (lease_until is null or lease_until < `+s.now()+`)
-		order by priority desc, due_at, id limit ?`, int64(limit))
+	rows, err := s.query(ctx, s.dueText(), int64(limit))
 	return readBells(rows, err)
+}
+
+func (s *Store) dueText() string {
+	return `select id, wake_seq, run_epoch, priority from process_instance
+		where end_time is null and due_at <= (select ` + s.now() + `) and (lease_until is null or lease_until < (select ` + s.now() + `))
+		order by priority desc, due_at, id limit ?`
 }
 
 // WakeAgent makes the processes that wait for an agent, and those of the agent
@@ -321,36 +324,6 @@ func (s *Store) WakeAgent(ctx context.Context, agent int64, limit int) ([]Bell, 
 // Process reads one process instance, or ErrNotFound.
 func (s *Store) Process(ctx context.Context, id int64) (*Process, error) {
 	return scanProcess(s.query(ctx, `select `+processColumns+s.now()+` from process_instance where id = ?`, id))
-}
-
-// ForgetEnded erases processes that ended longer ago, with their logs, a page in a
-// transaction until none is left. An age of 0 keeps everything.
-func (s *Store) ForgetEnded(ctx context.Context, ageMillis int64, page int) error {
-	if ageMillis <= 0 {
-		return nil
-	}
-	for {
-		n, err := s.forgetPage(ctx, ageMillis, page)
-		if n < int64(page) || err != nil {
-			return err
-		}
-	}
-}
-
-func (s *Store) forgetPage(ctx context.Context, ageMillis int64, page int) (n int64, err error) {
-	err = s.Write(ctx, "forget", func(t *Tx) error {
-		const old = `select id from process_instance where end_time < ? order by end_time, id limit ?`
-		now, err := t.Now(ctx)
-		if err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, `delete from process_execution where process_instance_id in (`+old+`)`, now-ageMillis, int64(page)); err != nil {
-			return err
-		}
-		n, err = t.exec(ctx, `delete from process_instance where id in (`+old+`)`, now-ageMillis, int64(page))
-		return err
-	})
-	return n, err
 }
 
 // Expire ends every lease at once. It is for the one server of an embedded database,

@@ -224,7 +224,7 @@ func TestEndedProcessesAreForgottenWithTheirLogs(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				if err := tx.Log(ctx, p, row.UUID(), "{}"); err != nil {
+				if err := tx.Log(ctx, p, store.Attempt{UUID: row.UUID(), Text: "{}"}); err != nil {
 					return err
 				}
 				return tx.Finish(ctx, p, process.Done)

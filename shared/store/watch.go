@@ -3,7 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
-	"errors"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -140,16 +140,20 @@ var lateText = `select coalesce(process_name, ''), id, coalesce(resource_type, '
 // OldestRunnable tells since when the process has been due that is due longest and
 // that no run has; 0 if there is none.
 func (s *Store) OldestRunnable(ctx context.Context, now int64) (since int64, err error) {
-	var due, lease int64
+	var oldest sql.NullInt64
 	r, err := s.query(ctx, oldestText, now, now)
-	if err = single(r, err, &due, &lease); errors.Is(err, ErrNotFound) {
-		return 0, nil
-	}
-	return max(due, lease), err // one whose run died is due since its lease ran out
+	return oldest.Int64, single(r, err, &oldest)
 }
 
-const oldestText = `select due_at, coalesce(lease_until, 0) from process_instance
-	where end_time is null and due_at <= ? and (lease_until is null or lease_until < ?) order by due_at limit 1`
+// oldestText asks each priority for its oldest, in the order of the index. One whose
+// run died is due since its lease ran out.
+const oldestText = `with recursive urgency(priority) as (
+		select (select priority from process_instance where end_time is null order by priority desc limit 1)
+		union all select (select p.priority from process_instance p where p.end_time is null and p.priority < urgency.priority order by p.priority desc limit 1)
+		from urgency where urgency.priority is not null)
+	select min((select case when p.lease_until > p.due_at then p.lease_until else p.due_at end from process_instance p
+		where p.end_time is null and p.priority = urgency.priority and p.due_at <= ? and (p.lease_until is null or p.lease_until < ?)
+		order by p.due_at limit 1)) from urgency`
 
 // Watched lists the types whose resources have transitioning states.
 func Watched() []*schema.Type {

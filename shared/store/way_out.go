@@ -229,5 +229,5 @@ func (t *Tx) logOrder(ctx context.Context, o Order, p *schema.Row, n note) error
 	if err != nil {
 		return err
 	}
-	return t.Log(ctx, &Process{ID: p.ID()}, id, string(text))
+	return t.Log(ctx, &Process{ID: p.ID()}, Attempt{UUID: id, Text: string(text)})
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -106,10 +107,13 @@ func failure(err error) *exception {
 	return x
 }
 
-// text writes the log; a log beyond a million characters keeps its uuid alone.
+// longestLog is how many characters a log may have.
+const longestLog = 1_000_000
+
+// text writes the log; a longer one keeps its uuid alone.
 func (l *attemptLog) text() string {
 	b, err := json.Marshal(l)
-	if err != nil || len(b) > 1_000_000 {
+	if err != nil || len(b) > longestLog && utf8.RuneCount(b) > longestLog {
 		b, _ = json.Marshal(&attemptLog{UUID: l.UUID, Executions: []*execution{}})
 	}
 	return string(b)

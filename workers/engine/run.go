@@ -39,6 +39,7 @@ type run struct {
 	unlock    func()
 	at        atomic.Pointer[spot] // where its logic is
 	blocked   string               // the resource that another held
+	logged    bool                 // the open unit keeps the log
 }
 
 type key struct {
@@ -280,7 +281,7 @@ func (r *run) abandon() {
 		r.tx.Rollback()
 		r.tx = nil
 	}
-	r.bells, r.changes = nil, nil
+	r.bells, r.changes, r.logged = nil, nil, false
 	top := r.top
 	r.reset()
 	if top != nil {
@@ -332,10 +333,8 @@ func (r *run) finishIn(ctx context.Context, reason process.Reason) error {
 		return err
 	}
 	r.fenced = true
-	if r.top != nil {
-		if err := r.tx.Log(ctx, r.p, r.top.history.UUID, r.top.history.text()); err != nil {
-			return err
-		}
+	if err := r.keepLog(ctx); err != nil {
+		return err
 	}
 	if len(r.requests) > 0 || r.suspended != nil {
 		if err := r.tx.DropRequests(ctx, r.p.ID); err != nil {
@@ -360,7 +359,7 @@ func (r *run) pause(ctx context.Context, w store.Pause, logged bool) error {
 		return err
 	}
 	if logged {
-		if err := r.tx.Log(ctx, r.p, r.top.history.UUID, r.top.history.text()); err != nil {
+		if err := r.keepLog(ctx); err != nil {
 			return err
 		}
 	}
@@ -380,6 +379,9 @@ func (r *run) pause(ctx context.Context, w store.Pause, logged bool) error {
 
 func (r *run) pauseIn(ctx context.Context, w store.Pause) error {
 	if err := r.flush(ctx); err != nil {
+		return err
+	}
+	if err := r.keepDeath(ctx); err != nil {
 		return err
 	}
 	w.Step = r.at.Load().String()
