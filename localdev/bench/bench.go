@@ -16,9 +16,9 @@ import (
 
 // bencher is what the flags of the benchmark say.
 type bencher struct {
-	containers, starts, parallel, hosts int
-	image                               string
-	skeleton                            float64 // starts per second, once measured
+	containers, starts, parallel, hosts, waiting int
+	image                                        string
+	skeleton                                     float64 // starts per second, once measured
 }
 
 // measure is one section of the table. The limit bounds it, not counting the end
@@ -37,6 +37,11 @@ var measures = []measure{
 	{"queue", "the bare queue: jobs that do nothing, on the Redis that the next ones use", time.Minute, (*bencher).queue},
 	{"skeleton", "the least that a start can cost, with the libraries of the product", 3 * time.Minute, (*bencher).bare},
 	{"start", "the product doing the same with the same clients and hosts", 5 * time.Minute, (*bencher).whole},
+	{"rate", "starts that come by the clock, a hundred a second for half a minute", 3 * time.Minute, (*bencher).steady},
+	{"idle", "how soon an idle installation over Postgres and Redis takes up work", 3 * time.Minute, (*bencher).pickup},
+	{"dead", "half of the hosts take commands and never answer", 5 * time.Minute, (*bencher).dead},
+	{"waits", "starts that wait for silent hosts, and other work meanwhile", 10 * time.Minute, (*bencher).waits},
+	{"memory", "a server with a hundred hosts of an agent each", 2 * time.Minute, (*bencher).memory},
 	{"docker", "real containers, through Cattle and by 'docker run -d' in turn", 5 * time.Minute, (*bencher).docker},
 }
 
@@ -61,14 +66,15 @@ func Run(ctx context.Context, args []string) error {
 	only := flags.String("only", "", "what to measure, with commas: "+strings.Join(names, ", ")+"; all if empty")
 	flags.IntVar(&b.containers, "containers", 1000, "how many to start for a throughput")
 	flags.IntVar(&b.starts, "starts", 3000, "how many to start for the comparison with the skeleton")
+	flags.IntVar(&b.waiting, "waiting", 10_000, "how many starts wait for silent hosts")
 	flags.IntVar(&b.parallel, "parallel", 32, "clients that post at once for a throughput")
 	flags.IntVar(&b.hosts, "hosts", 1000, "simulated hosts for a throughput, ten to an agent")
 	flags.StringVar(&b.image, "docker-image", "cattle-test/busybox:1.35", "a local image with a sleep command")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if b.containers < 1 || b.starts < 1 || b.parallel < 1 || b.hosts < 1 || b.hosts > 1000 {
-		return errors.New("--containers, --starts, --parallel and --hosts begin at 1; hosts end at 1000")
+	if b.containers < 1 || b.starts < 1 || b.waiting < 1 || b.parallel < 1 || b.hosts < 1 || b.hosts > 1000 {
+		return errors.New("--containers, --starts, --waiting, --parallel and --hosts begin at 1; hosts end at 1000")
 	}
 	chosen, err := choose(*only, names)
 	if err != nil {

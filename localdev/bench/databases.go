@@ -30,7 +30,7 @@ func newDatabases(ctx context.Context) (*databases, error) {
 		return nil, errSkip("CATTLE_TEST_POSTGRES_URL and CATTLE_TEST_REDIS_URL name no servers for it")
 	}
 	d := &databases{name: "bench_" + word(8)}
-	if err := d.create(ctx, server); err != nil {
+	if err := d.make(ctx, server); err != nil {
 		return nil, fmt.Errorf("cannot make a database in Postgres: %w", err)
 	}
 	address, empty, err := benchRedis(ctx, cache)
@@ -52,7 +52,7 @@ func (d *databases) env() []string {
 	return []string{"CATTLE_DB_URL=" + d.postgres, "CATTLE_REDIS_URL=" + d.redis}
 }
 
-func (d *databases) create(ctx context.Context, server string) error {
+func (d *databases) make(ctx context.Context, server string) error {
 	u, err := url.Parse(server)
 	if err != nil {
 		return err

@@ -33,19 +33,18 @@ const perAgent = 10
 // is measured spends nothing on them but what a connection costs.
 type hosts struct {
 	agents []*player
-	heard  func(p *player, e *command) // every command as it comes, nil for none
 }
 
 // player plays one agent.
 type player struct {
 	gws.BuiltinEventHandler
-	of     *hosts
 	id     string // of the agent, as the server calls it
 	uuid   string
 	hosts  int
 	conn   *gws.Conn
 	answer atomic.Int32
-	asked  atomic.Int64 // commands that came
+	asked  atomic.Int64           // commands that came
+	news   atomic.Pointer[func()] // called for each, nil for nobody
 }
 
 // command is as much of an event as a simulated host looks at.
@@ -63,7 +62,7 @@ type command struct {
 func joinHosts(ctx context.Context, api client, gateway string, n, each int) (*hosts, error) {
 	h := &hosts{}
 	for left := n; left > 0; left -= each {
-		h.agents = append(h.agents, &player{of: h, uuid: fmt.Sprintf("bench-%d", len(h.agents)), hosts: min(left, each)})
+		h.agents = append(h.agents, &player{uuid: fmt.Sprintf("bench-%d", len(h.agents)), hosts: min(left, each)})
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
@@ -131,8 +130,8 @@ func (p *player) OnMessage(conn *gws.Conn, m *gws.Message) {
 	isPing := e.Name == wire.Ping || strings.HasPrefix(e.Name, wire.Ping+";")
 	if !isPing {
 		p.asked.Add(1)
-		if p.of.heard != nil {
-			p.of.heard(p, &e)
+		if tell := p.news.Load(); tell != nil {
+			(*tell)()
 		}
 	}
 	if a := p.answer.Load(); a == nothing || a == onlyPings && !isPing {
