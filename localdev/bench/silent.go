@@ -97,7 +97,12 @@ func (l *land) load(ctx context.Context, n, parallel int) (name string, err erro
 	if name, err = l.batch(ctx, 1, n, parallel); err != nil {
 		return "", err
 	}
-	return name, wait(ctx, "the silent hosts to be asked", 2*time.Minute, func() bool { return l.asked()-before >= int64(n) })
+	for l.asked()-before < int64(n) {
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return "", fmt.Errorf("the silent hosts were asked %d times for %d starts", l.asked()-before, n)
+		}
+	}
+	return name, nil
 }
 
 func (l *land) asked() (n int64) {
@@ -119,7 +124,7 @@ func (b *bencher) dead(ctx context.Context) error {
 	if _, err := l.living(ctx, n/2, b.parallel); err != nil { // to warm up
 		return err
 	}
-	if _, err := l.batch(ctx, 1, len(l.half(1)), b.parallel); err != nil { // the image on every pool
+	if _, err := l.batch(ctx, 1, len(l.ids[1]), b.parallel); err != nil { // the image on every pool
 		return err
 	}
 	if err := l.allRun(ctx); err != nil {
@@ -174,7 +179,7 @@ func (b *bencher) waits(ctx context.Context) error {
 	}
 	defer l.close()
 	n := b.containers
-	if _, err := l.batch(ctx, 1, len(l.half(1)), b.parallel); err != nil { // the image on every pool
+	if _, err := l.batch(ctx, 1, len(l.ids[1]), b.parallel); err != nil { // the image on every pool
 		return err
 	}
 	if err := l.allRun(ctx); err != nil {
