@@ -569,7 +569,7 @@ func (f *frame) Progress(_ context.Context, message string, percent int) {
 	if percent >= 0 && percent <= 100 {
 		row.SetField("transitioningProgress", percent)
 	}
-	f.r.touch(row)
+	f.r.show(row)
 	c := Change{Type: row.Type().Name, ID: row.ID(), Account: row.Int("accountId"), State: row.State(), Progress: true}
 	if !slices.Contains(f.r.changes, c) { // told once for each unit
 		f.r.changes = append(f.r.changes, c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,7 @@ type run struct {
 	rows      map[key]*schema.Row
 	found     map[string]*found
 	dirty     []*schema.Row        // in the order of their first change
+	shown     *schema.Row          // only tells how far the process is: saved when the attempt gives up its slot
 	born      map[*schema.Row]bool // made in the open unit: nobody else sees them
 	fresh     map[*schema.Row]bool // of those, the ones not inserted yet
 	claimed   time.Time            // when the claim told the time of the database
@@ -94,7 +96,15 @@ func (r *run) claim(ctx context.Context, id int64) error {
 func (r *run) reset() {
 	r.rows, r.found = map[key]*schema.Row{}, map[string]*found{}
 	r.born, r.fresh = map[*schema.Row]bool{}, map[*schema.Row]bool{}
-	r.dirty = nil
+	r.dirty, r.shown = nil, nil
+}
+
+// show remembers a row that tells how far the process is. Who is quick has moved on
+// before anybody reads it.
+func (r *run) show(row *schema.Row) {
+	if !slices.Contains(r.dirty, row) {
+		r.shown = row
+	}
 }
 
 // settle ends the process at once where the resource is done with it or has no
@@ -170,6 +180,9 @@ func (r *run) unit(ctx context.Context) (*store.Tx, error) {
 
 // touch remembers a row that has to be saved.
 func (r *run) touch(row *schema.Row) {
+	if r.shown == row {
+		r.shown = nil
+	}
 	for _, d := range r.dirty {
 		if d == row {
 			return
@@ -326,6 +339,9 @@ func (r *run) finish(ctx context.Context, reason process.Reason) error {
 }
 
 func (r *run) finishIn(ctx context.Context, reason process.Reason) error {
+	if r.shown != nil {
+		r.touch(r.shown)
+	}
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
@@ -378,6 +394,9 @@ func (r *run) pause(ctx context.Context, w store.Pause, logged bool) error {
 }
 
 func (r *run) pauseIn(ctx context.Context, w store.Pause) error {
+	if r.shown != nil {
+		r.touch(r.shown)
+	}
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
