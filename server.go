@@ -114,7 +114,7 @@ func (s *server) run(ctx context.Context) error {
 	go func() { _ = s.bus.Run(shared) }()
 	go func() { _ = s.queue.Run(shared) }()
 	if s.store != nil {
-		g.Go(func() error { return s.follow(ctx) })
+		g.Go(func() error { return s.follow(ctx, lookAgain) })
 	}
 	if err := s.pprof(ctx); err != nil {
 		return err
@@ -274,9 +274,13 @@ func (s *server) firstKey(ctx context.Context) error {
 // settingsChannel tells all servers that the settings in the database changed.
 const settingsChannel = "cattle.settings"
 
+// lookAgain is how often the settings of the database are read although nobody has
+// said that they changed.
+const lookAgain = time.Second
+
 // follow keeps the settings of the database in force: at once when a server says
-// that they changed, and by looking every second in case nobody heard.
-func (s *server) follow(ctx context.Context) error {
+// that they changed, and by looking every now and then in case nobody heard.
+func (s *server) follow(ctx context.Context, every time.Duration) error {
 	changed := make(chan struct{}, 1)
 	defer s.bus.Subscribe(ctx, settingsChannel, func(string) {
 		select {
@@ -289,7 +293,7 @@ func (s *server) follow(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
-		case <-time.After(time.Second):
+		case <-time.After(every):
 		}
 		if values, err := s.store.Settings(ctx); err == nil {
 			s.settings.SetDatabase(values)
@@ -335,7 +339,7 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 
 func (s *server) scheduler() *functions.Scheduler {
 	return functions.New(functions.Deps{Store: s.store, Ring: s.queue.Ring, Depths: s.queue.Depths, Connected: s.connected,
-		Locks: s.locks, Settings: s.settings, Server: s.id, Log: s.log})
+		Locks: s.locks, Bus: s.bus, Settings: s.settings, Server: s.id, Log: s.log})
 }
 
 // connected asks the bus who is heard: a gateway listens for each agent it holds.
@@ -425,11 +429,19 @@ func (s *server) withdraw(c rest.Change) {
 	}
 }
 
-// runTask runs a task now, in the background.
+// runTask asks the servers that run tasks to run one now, in the background. If none
+// hears it, it is run here: that is harmless, wherever it is.
 func (s *server) runTask(name string) error {
+	channel, payload, err := functions.Request(name)
+	if err != nil {
+		return err
+	}
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
+		if heard, err := s.bus.Publish(ctx, channel, payload); err == nil && heard > 0 {
+			return
+		}
 		if err := s.scheduler().Task(ctx, name); err != nil {
 			s.log.Warn("task failed", "task", name, "err", err)
 		}

@@ -7,14 +7,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
+	"github.com/cattleio/cattle/shared/event"
 	"github.com/cattleio/cattle/shared/lock"
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/store"
 	"github.com/cattleio/cattle/shared/telemetry"
+	"github.com/cattleio/cattle/shared/wire"
 )
 
 // Settings is what functions read of the configuration.
@@ -22,6 +23,7 @@ type Settings interface {
 	Get(name string) string
 	Int(name string) int64
 	Seconds(name string) time.Duration
+	Changed() <-chan struct{}
 }
 
 // Deps is what functions stand on.
@@ -33,6 +35,7 @@ type Deps struct {
 	// Connected tells of each agent whether a gateway holds it.
 	Connected func(ctx context.Context, agents []int64) (map[int64]bool, error)
 	Locks     *lock.Locks
+	Bus       *event.Bus // nil hears no requests to run a task
 	Settings  Settings
 	Server    string
 	Log       *slog.Logger
@@ -43,10 +46,13 @@ type Deps struct {
 type Function struct {
 	Name string // of the task, and of the setting task.NAME.schedule in seconds
 	Run  func(ctx context.Context, s *Scheduler) error
+
+	Everywhere bool // every server runs it, by its own clock, rather than one for all
+	Unrecorded bool // leaves no record of its runs
 }
 
 // All lists the functions.
-var All = []Function{reconcile, purge, cleanup, logs, liveness, watch}
+var All = []Function{reconcile, purge, cleanup, logs, cleanRuns, liveness, watch}
 
 // Scheduler starts functions and remembers what they have to from one run to the
 // next. Losing that costs them a little time.
@@ -55,51 +61,60 @@ type Scheduler struct {
 	mu     sync.Mutex
 	absent map[int64]int // runs of liveness since an agent was seen
 
-	watcher *watcher
+	watcher   *watcher
+	functions []Function
 }
 
 // New returns a scheduler.
 func New(d Deps) *Scheduler {
-	return &Scheduler{Deps: d, absent: map[int64]int{}, watcher: newWatcher()}
+	return &Scheduler{Deps: d, absent: map[int64]int{}, watcher: newWatcher(), functions: All}
 }
 
-// Run starts each function by its schedule while this server leads, until ctx ends.
+// Run makes the tasks known and starts each by its schedule until ctx ends: while this
+// server leads, and those that run everywhere in any case. It runs what is asked for.
 func (s *Scheduler) Run(ctx context.Context) error {
-	s.Locks.Lead(ctx, "scheduler", 10*time.Second, func(ctx context.Context) {
-		var wait sync.WaitGroup
-		for _, f := range All {
+	for s.register(ctx) != nil && ctx.Err() == nil { // the database is away
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	if s.Bus != nil {
+		defer s.Bus.Subscribe(ctx, wire.EventChannel(wire.ExecuteTask), func(payload string) {
+			wait.Go(func() { s.hear(ctx, payload) })
+		})()
+	}
+	for _, f := range s.functions {
+		if f.Everywhere {
 			wait.Go(func() { s.repeat(ctx, f) })
 		}
-		wait.Wait()
-		s.Metrics.See(nil) // another leads now, and shows what it sees
-	})
+	}
+	s.Locks.Lead(ctx, "scheduler", 10*time.Second, s.lead)
 	return nil
 }
 
-// Task runs a function now.
+func (s *Scheduler) lead(ctx context.Context) {
+	var wait sync.WaitGroup
+	for _, f := range s.functions {
+		if !f.Everywhere {
+			wait.Go(func() { s.repeat(ctx, f) })
+		}
+	}
+	wait.Wait()
+	s.Metrics.See(nil) // another leads now, and shows what it sees
+}
+
+// Task runs a task here and now.
 func (s *Scheduler) Task(ctx context.Context, name string) error {
-	for _, f := range All {
+	for _, f := range s.functions {
 		if f.Name == name {
-			return f.Run(ctx, s)
+			r := s.record(ctx, f)
+			err := s.try(ctx, f)
+			r.end(err)
+			return err
 		}
 	}
 	return fmt.Errorf("there is no task %s", name)
-}
-
-// repeat runs one function, with a pause from the end of a run to the next that
-// varies by a fifth. The schedule is read anew each time.
-func (s *Scheduler) repeat(ctx context.Context, f Function) {
-	for {
-		every := s.Settings.Seconds("task." + f.Name + ".schedule")
-		if every <= 0 {
-			every = time.Minute // switched off; look again whether it still is
-		} else if err := f.Run(ctx, s); err != nil && ctx.Err() == nil {
-			s.Log.WarnContext(ctx, "task failed", "task", f.Name, "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(every - every/5 + rand.N(every*2/5+1)):
-		}
-	}
 }

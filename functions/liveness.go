@@ -16,7 +16,7 @@ import (
 // has agent.ping.reconnect.after.failed.count runs to come back. When many are gone
 // at once it is rather a gateway or the network that is: then they have four times
 // that, and their return is awaited instead of moved.
-var liveness = Function{Name: "agent.ping", Run: func(ctx context.Context, s *Scheduler) error {
+var liveness = Function{Name: "agent.ping", Unrecorded: true, Run: func(ctx context.Context, s *Scheduler) error {
 	agents, err := s.watched(ctx)
 	if err != nil || len(agents) == 0 {
 		return err

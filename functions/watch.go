@@ -15,7 +15,7 @@ import (
 // the log what has been under way for longer than its deadline. It changes nothing.
 // It reads what is pending, and of each type a window of ids: the cost of a look is
 // bounded, and a table that is longer than a window is seen whole in several.
-var watch = Function{Name: "process.watch", Run: func(ctx context.Context, s *Scheduler) error {
+var watch = Function{Name: "process.watch", Unrecorded: true, Run: func(ctx context.Context, s *Scheduler) error {
 	now, err := s.Store.Now(ctx)
 	if err != nil {
 		return err

@@ -8,11 +8,13 @@ package config
 import (
 	"bufio"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -33,7 +35,9 @@ var order = []string{Environment, Flags, LocalFile, File, Database, Override, Gl
 
 // Settings answers what is in force. It is safe for concurrent use.
 type Settings struct {
-	layers atomic.Pointer[map[string]map[string]string]
+	layers  atomic.Pointer[map[string]map[string]string]
+	mu      sync.Mutex
+	changed chan struct{} // closed when the database's layer changes; nil while nobody waits for it
 }
 
 // Value is one setting as it stands.
@@ -105,8 +109,30 @@ func (s *Settings) SetDatabase(values map[string]string) {
 		}
 		layers[Database] = values
 		if s.layers.CompareAndSwap(old, &layers) {
+			if !maps.Equal((*old)[Database], values) {
+				s.tell()
+			}
 			return
 		}
+	}
+}
+
+// Changed returns a channel that is closed when a value of the database changes.
+func (s *Settings) Changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.changed
+}
+
+func (s *Settings) tell() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
 	}
 }
 

@@ -135,7 +135,7 @@ func (s *Store) ForgetLogs(ctx context.Context, ageMillis int64, page int) error
 		return err
 	}
 	if !s.Postgres() {
-		return s.forgetLogs(ctx, "process_execution", now-ageMillis, page)
+		return s.forgetOldest(ctx, "process_execution", "created", now-ageMillis, page)
 	}
 	made, err := s.logDays(ctx)
 	if err != nil {
@@ -156,18 +156,18 @@ func (s *Store) ForgetLogs(ctx context.Context, ageMillis int64, page int) error
 			return fmt.Errorf("cannot drop the logs of %s: %w", table, err)
 		}
 	}
-	return s.forgetLogs(ctx, "process_execution_other", now-ageMillis, page)
+	return s.forgetOldest(ctx, "process_execution_other", "created", now-ageMillis, page)
 }
 
-// forgetLogs erases the oldest logs of one table, a page at a time. Ids grow with time,
-// so that looking at the lowest is enough.
-func (s *Store) forgetLogs(ctx context.Context, table string, before int64, page int) error {
+// forgetOldest erases the rows of a table whose moment has passed, a page at a time. Ids
+// grow with time, so that looking at the lowest is enough.
+func (s *Store) forgetOldest(ctx context.Context, table, moment string, before int64, page int) error {
 	for {
 		began := time.Now()
 		var n int64
-		err := s.Write(ctx, "forget logs", func(t *Tx) (err error) {
-			n, err = t.exec(ctx, "delete from "+table+" where id in (select id from (select id, created from "+table+
-				" order by id limit ?) as oldest where coalesce(created, 0) < ?)", int64(page), before)
+		err := s.Write(ctx, "forget oldest", func(t *Tx) (err error) {
+			n, err = t.exec(ctx, "delete from "+table+" where id in (select id from (select id, "+moment+" as moment from "+table+
+				" order by id limit ?) as oldest where coalesce(moment, 0) < ?)", int64(page), before)
 			return err
 		})
 		if err != nil || n < int64(page) {

@@ -21,6 +21,7 @@ const (
 	APIChange      = "api.change"
 	ProgressChange = "resource.progress"
 	ResourceChange = "resource.change"
+	ExecuteTask    = "execute.task" // a request to run a task now
 )
 
 // EventChannel is where an event of a name is published for whoever subscribes to
