@@ -22,6 +22,7 @@ func TestTheBenchmarkTakesAllOfItAwayAgain(t *testing.T) {
 	}{
 		{"done", time.Minute, []string{"--only", "embedded", "--containers", "20", "--hosts", "12", "--parallel", "4"}},
 		{"beside the skeleton", time.Minute, []string{"--only", "skeleton,start", "--starts", "20", "--hosts", "12", "--parallel", "4"}},
+		{"with a history", time.Minute, []string{"--only", "history", "--ended", "3000"}},
 		{"interrupted", 700 * time.Millisecond, []string{"--only", "embedded", "--containers", "100000"}},
 	} {
 		t.Run(story.name, func(t *testing.T) {

@@ -40,7 +40,7 @@ var arrows = map[string][]string{
 	"api/gateway":                     {"shared/event", "shared/lock", "shared/wire", "shared/resource", "shared/schema", "shared/fault"},
 	"api":                             {"api/auth", "api/rest", "shared/config", "shared/event", "shared/process", "shared/resource", "shared/schema", "shared/store", "shared/wire"},
 	"shared/testkit":                  {"shared/store"},
-	"localdev/bench":                  {"shared/wire"},
+	"localdev/bench":                  {"shared/wire", "shared/store", "shared/resource", "shared/process"},
 }
 
 // homes says which room alone may know a library. The benchmark knows those that it

@@ -80,7 +80,7 @@ func (s *Scheduler) schedule(ctx context.Context, f Function) (text string, ever
 	}
 	seconds, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
 	if err != nil || seconds < 0 || seconds > 1e9 {
-		s.Log.WarnContext(ctx, "schedule is no number of seconds: the task is run by hand alone", "task", f.Name, "value", text)
+		s.Log.WarnContext(ctx, "schedule is no number of seconds: the task is run by hand alone", "task", f.Name, "says", text)
 		return text, 0
 	}
 	return text, time.Duration(seconds * float64(time.Second))
@@ -107,7 +107,7 @@ func (s *Scheduler) try(ctx context.Context, f Function) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.Metrics.Panicked("functions")
-			s.Log.ErrorContext(ctx, "task panicked", "task", f.Name, "panic", p, "stack", string(debug.Stack()))
+			s.Log.ErrorContext(ctx, "task panicked", "task", f.Name, "err", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("internal error in task %s", f.Name)
 		}
 	}()

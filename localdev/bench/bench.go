@@ -1,5 +1,6 @@
 // Package bench measures Cattle on the machine it runs on, against goals. It knows
 // the program only from outside: it starts it as child processes and asks over HTTP.
+// The history alone is asked of the store, where nothing else takes time.
 package bench
 
 import (
@@ -16,9 +17,9 @@ import (
 
 // bencher is what the flags of the benchmark say.
 type bencher struct {
-	containers, starts, parallel, hosts, waiting int
-	image                                        string
-	skeleton                                     float64 // starts per second, once measured
+	containers, starts, parallel, hosts, waiting, ended int
+	image                                               string
+	skeleton                                            float64 // starts per second, once measured
 }
 
 // measure is one section of the table. The limit bounds it, not counting the end
@@ -42,6 +43,7 @@ var measures = []measure{
 	{"dead", "half of the hosts take commands and never answer", 5 * time.Minute, (*bencher).dead},
 	{"waits", "starts that wait for silent hosts, and other work meanwhile", 10 * time.Minute, (*bencher).waits},
 	{"memory", "a server with a hundred hosts of an agent each", 2 * time.Minute, (*bencher).memory},
+	{"history", "what is asked all the time, of a database in which much has ended", 30 * time.Minute, (*bencher).history},
 	{"docker", "real containers, through Cattle and by 'docker run -d' in turn", 5 * time.Minute, (*bencher).docker},
 }
 
@@ -67,14 +69,15 @@ func Run(ctx context.Context, args []string) error {
 	flags.IntVar(&b.containers, "containers", 1000, "how many to start for a throughput")
 	flags.IntVar(&b.starts, "starts", 3000, "how many to start for the comparison with the skeleton")
 	flags.IntVar(&b.waiting, "waiting", 10_000, "how many starts wait for silent hosts")
+	flags.IntVar(&b.ended, "ended", 10_000_000, "how many processes have ended")
 	flags.IntVar(&b.parallel, "parallel", 32, "clients that post at once for a throughput")
 	flags.IntVar(&b.hosts, "hosts", 1000, "simulated hosts for a throughput, ten to an agent")
 	flags.StringVar(&b.image, "docker-image", "cattle-test/busybox:1.35", "a local image with a sleep command")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if b.containers < 1 || b.starts < 1 || b.waiting < 1 || b.parallel < 1 || b.hosts < 1 || b.hosts > 1000 {
-		return errors.New("--containers, --starts, --waiting, --parallel and --hosts begin at 1; hosts end at 1000")
+	if b.containers < 1 || b.starts < 1 || b.waiting < 1 || b.ended < 1 || b.parallel < 1 || b.hosts < 1 || b.hosts > 1000 {
+		return errors.New("--containers, --starts, --waiting, --ended, --parallel and --hosts begin at 1; hosts end at 1000")
 	}
 	chosen, err := choose(*only, names)
 	if err != nil {
