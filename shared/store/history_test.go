@@ -39,6 +39,9 @@ func claimed(t *testing.T, s *store.Store) (p *store.Process) {
 	ctx := context.Background()
 	write(t, s, func(tx *store.Tx) error {
 		l, err := tx.Launch(ctx, store.Launch{Process: resource.All.Process("volume.create"), Row: store.NewRow(resource.All.Type("volume"), 1, nil), Server: "here"})
+		if err == nil {
+			err = tx.Settle(ctx) // the id comes with it
+		}
 		if err != nil {
 			return err
 		}
