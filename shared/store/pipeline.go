@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,6 +21,7 @@ type pipeline struct {
 	pool    *pgxpool.Pool
 	conn    *pgxpool.Conn // from the first trip on
 	waiting []statement
+	trips   *atomic.Int64
 }
 
 // statement is one that has not been sent.
@@ -60,6 +62,7 @@ func (p *pipeline) send(ctx context.Context, more ...statement) (pgx.BatchResult
 	for _, s := range more {
 		batch.Queue(s.query, s.args...)
 	}
+	p.trips.Add(1)
 	answers := p.conn.SendBatch(ctx, batch)
 	if !begun {
 		if _, err := answers.Exec(); err != nil {

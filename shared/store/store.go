@@ -51,6 +51,7 @@ type Store struct {
 	clock   clock
 	likely  likely
 	commits atomic.Int64
+	trips   atomic.Int64
 	// Seam is asked before a transaction begins, before it commits and after it
 	// has. An error at a seam is the death of this server there: tests find all
 	// seams by it and die at each. nil goes on.
@@ -188,6 +189,9 @@ func (s *Store) Ping(ctx context.Context) error {
 // Commits counts the transactions committed so far, single statements included.
 func (s *Store) Commits() int64 { return s.commits.Load() }
 
+// Trips counts how often transactions have waited for an answer of Postgres so far.
+func (s *Store) Trips() int64 { return s.trips.Load() }
+
 // now is the clock of the database in milliseconds, as an SQL expression.
 func (s *Store) now() string {
 	if s.Postgres() {
@@ -263,7 +267,7 @@ func (s *Store) Begin(ctx context.Context, label string) (*Tx, error) {
 		return nil, err
 	}
 	if s.pool != nil {
-		return &Tx{pipe: &pipeline{pool: s.pool}, s: s, Label: label}, nil
+		return &Tx{pipe: &pipeline{pool: s.pool, trips: &s.trips}, s: s, Label: label}, nil
 	}
 	tx, err := s.db.DB.BeginTx(ctx, nil)
 	if err != nil {
