@@ -3,7 +3,6 @@ package engine_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/testkit"
@@ -32,10 +31,6 @@ func TestAHandlerThatHangsHoldsNoSlot(t *testing.T) {
 			t.Fatalf("it is %s while a handler hangs", got)
 		}
 		close(hang)
-		for end := time.Now().Add(30 * time.Second); w.again(c).State() != "running"; time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("what the handler was to do is not done: it is %s", w.again(c).State())
-			}
-		}
+		until(t, "what the handler was to do", func() bool { return w.again(c).State() == "running" })
 	})
 }
