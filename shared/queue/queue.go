@@ -107,13 +107,31 @@ func (q *Queue) enqueue(ctx context.Context, b process.Bell) error {
 	if b.Priority > 0 {
 		name = urgent
 	}
-	_, err := q.client.EnqueueContext(ctx, asynq.NewTask(task, payload),
-		asynq.TaskID(fmt.Sprintf("process:%d:%d:%d", b.ID, b.WakeSeq, b.RunEpoch)),
-		asynq.Queue(name), asynq.MaxRetry(1000), asynq.Timeout(time.Hour))
+	id := fmt.Sprintf("process:%d:%d:%d", b.ID, b.WakeSeq, b.RunEpoch)
+	put := func(id string) error {
+		_, err := q.client.EnqueueContext(ctx, asynq.NewTask(task, payload), asynq.TaskID(id),
+			asynq.Queue(name), asynq.MaxRetry(1000), asynq.Timeout(time.Hour))
+		return err
+	}
+	err := put(id)
+	if errors.Is(err, asynq.ErrTaskIDConflict) && q.taken(name, id) {
+		err = put(fmt.Sprint(id, ":", time.Now().Unix()/int64(again/time.Second)))
+	}
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil
 	}
 	return err
+}
+
+// again is how often the same bell is rung anew for a process whose task was taken.
+const again = 4 * time.Second
+
+// taken tells whether somebody has taken a task from the queue, which may have died or
+// stood still before it looked at the process: Asynq would give the task to another
+// after two minutes only.
+func (q *Queue) taken(queue, id string) bool {
+	info, err := asynq.NewInspectorFromRedisClient(q.redis).GetTaskInfo(queue, id)
+	return err == nil && (info.State == asynq.TaskStateActive || info.State == asynq.TaskStateArchived || info.State == asynq.TaskStateCompleted)
 }
 
 // Depths counts the tasks that wait for a worker, by queue.

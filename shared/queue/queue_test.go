@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,4 +48,47 @@ func TestTheDepthIsKnownWhicheverQueuesThereAre(t *testing.T) {
 	depths(2, 0)
 	q.Ring([]process.Bell{{ID: 3, Priority: 100}})
 	depths(2, 1)
+}
+
+// A worker that takes a bell and dies, or stands still, before it looks at the process
+// keeps nobody from ringing again: another worker looks.
+func TestABellThatADeadWorkerTookIsRungAgain(t *testing.T) {
+	t.Parallel()
+	options, err := redis.ParseURL(testkit.RedisDB(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(options)
+	defer client.Close()
+	ctx, stop := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	defer func() { stop(); serving.Wait() }()
+	ringer, dead, other := New(client, slog.New(slog.DiscardHandler)), New(client, slog.New(slog.DiscardHandler)), New(client, slog.New(slog.DiscardHandler))
+	serving.Go(func() { _ = ringer.Run(ctx) })
+	serve := func(q *Queue, look func(ctx context.Context, id int64) error) {
+		serving.Go(func() { _ = q.Serve(ctx, 2, look) })
+	}
+	took, looked := make(chan int64, 10), make(chan int64, 10)
+	serve(dead, func(ctx context.Context, id int64) error { took <- id; <-ctx.Done(); return nil })
+	bell := []process.Bell{{ID: 7, WakeSeq: 1, RunEpoch: 1}}
+	ringer.Ring(bell)
+	select {
+	case <-took:
+	case <-time.After(10 * time.Second):
+		t.Fatal("nobody took the bell")
+	}
+	serve(other, func(_ context.Context, id int64) error { looked <- id; return nil })
+	tick := time.NewTicker(50 * time.Millisecond) // the reconciler, in a hurry
+	defer tick.Stop()
+	for limit := time.After(20 * time.Second); ; {
+		select {
+		case <-tick.C:
+			ringer.Ring(bell)
+		case <-looked:
+			return
+		case <-took: // the dead one has a second slot, and takes that as well
+		case <-limit:
+			t.Fatal("the other worker heard nothing")
+		}
+	}
 }
