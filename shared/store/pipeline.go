@@ -128,19 +128,20 @@ func (p *pipeline) commit(ctx context.Context) error {
 	answers, err := p.send(ctx, statement{query: "commit"})
 	if err != nil {
 		p.rollback()
-		return err
+		return unsure(err)
 	}
 	tag, err := answers.Exec()
+	if err == nil && tag.String() == "COMMIT" {
+		_ = answers.Close() // it is durable, whatever becomes of the connection
+		p.release()
+		return nil
+	}
 	err = errors.Join(err, answers.Close())
-	if err == nil && tag.String() != "COMMIT" {
+	if err == nil {
 		err = errors.New("the database did not commit: " + tag.String())
 	}
-	if err != nil {
-		p.rollback()
-		return err
-	}
-	p.release()
-	return nil
+	p.rollback()
+	return unsure(err)
 }
 
 func (p *pipeline) rollback() {

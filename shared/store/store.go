@@ -101,6 +101,9 @@ func openPostgres(ctx context.Context, address string) (*Store, error) {
 	}
 	// Our texts are few and each has one good plan: the server need not look for another.
 	cfg.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	if params := cfg.ConnConfig.RuntimeParams; params[idleLimit] == "" {
+		params[idleLimit] = "5s"
+	}
 	listing := max(size/4, 2)
 	cfg.MaxConns = int32(max(size-listing, 2))
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
@@ -119,6 +122,12 @@ func openPostgres(ctx context.Context, address string) (*Store, error) {
 	}
 	return s, nil
 }
+
+// idleLimit is the setting of Postgres that ends a session whose client says nothing in
+// the middle of a transaction. A server that stands still would otherwise keep what it
+// has locked from all others, for as long as its connection lives. It is shorter than
+// a lease: who takes a process over finds its rows free.
+const idleLimit = "idle_in_transaction_session_timeout"
 
 // poolSize takes pool_max_conns out of the address; the default is 40.
 func poolSize(address string) (int, string, error) {
@@ -352,7 +361,7 @@ func (s *Store) once(ctx context.Context, label string, f func(*Tx) error) error
 func Passing(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		return pg.Code == "40001" || pg.Code == "40P01" || pg.Code == "55P03" || strings.HasPrefix(pg.Code, "57P")
+		return pg.Code == "40001" || pg.Code == "40P01" || pg.Code == "55P03" || pg.Code == "25P03" || strings.HasPrefix(pg.Code, "57P")
 	}
 	var lite *sqlite.Error
 	if errors.As(err, &lite) {
