@@ -15,10 +15,12 @@ import (
 // wakeOthers makes every other pending process of the resource due now: one that
 // waits or backs off notices at once that the state was moved under it. One that has
 // no business in the new state is canceled, for good: it may come to look only when
-// the resource is back where it could begin, and would undo what was asked last.
-func (t *Tx) wakeOthers(ctx context.Context, row *schema.Row, field string, not int64) ([]Bell, error) {
-	mark, args := "", []any{}
-	if over := process.Misfits(resource.All.Processes(row.Type()), field, row.Str(field), resource.All.Process); len(over) > 0 {
+// the resource is back where it could begin, and would undo what was asked last. A
+// launch that found the resource under way and moved nothing cancels nobody: it may
+// have read what is no longer so.
+func (t *Tx) wakeOthers(ctx context.Context, row *schema.Row, field, before string, not int64) ([]Bell, error) {
+	mark, args, state := "", []any{}, row.Str(field)
+	if over := process.Misfits(resource.All.Processes(row.Type()), field, state, resource.All.Process); len(over) > 0 && state != before {
 		mark = ", canceled = canceled or process_name in (?" + strings.Repeat(", ?", len(over)-1) + ")"
 		for _, name := range over {
 			args = append(args, name)
@@ -32,7 +34,7 @@ func (t *Tx) wakeOthers(ctx context.Context, row *schema.Row, field string, not 
 // Overtake is what a run does to the other processes of a resource that it moves
 // itself, after it has waited for it.
 func (t *Tx) Overtake(ctx context.Context, row *schema.Row, field string, by int64) ([]Bell, error) {
-	return t.wakeOthers(ctx, row, field, by)
+	return t.wakeOthers(ctx, row, field, "", by)
 }
 
 // WakeNext makes the next pending process of the resource due now: the one with the

@@ -100,6 +100,7 @@ func (t *Tx) Launch(ctx context.Context, l Launch) (*Launched, error) {
 			l.Row.Str(l.Process.StateField()), ErrCannotStart)
 	}
 	fresh, err := l.Row.ID() == 0, error(nil)
+	before := l.Row.Str(l.Process.StateField())
 	if reason == process.Scheduled {
 		Transition(l.Row, def, l.From)
 	}
@@ -115,7 +116,7 @@ func (t *Tx) Launch(ctx context.Context, l Launch) (*Launched, error) {
 	if err := t.insertProcess(ctx, l, out, fresh); err != nil || reason != process.Scheduled || fresh {
 		return out, err
 	}
-	others, err := t.wakeOthers(ctx, l.Row, def.StateField(), out.ID)
+	others, err := t.wakeOthers(ctx, l.Row, def.StateField(), before, out.ID)
 	if err != nil {
 		return nil, err
 	}
