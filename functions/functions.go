@@ -70,6 +70,11 @@ func New(d Deps) *Scheduler {
 	return &Scheduler{Deps: d, absent: map[int64]int{}, watcher: newWatcher(), functions: All}
 }
 
+// led is how long a leader may be silent before another takes its place. A process
+// whose server died is rung for by the leader: if that died with it, another must be
+// there by the time the lease has run out.
+const led = 3 * time.Second
+
 // Run makes the tasks known and starts each by its schedule until ctx ends: while this
 // server leads, and those that run everywhere in any case. It runs what is asked for.
 func (s *Scheduler) Run(ctx context.Context) error {
@@ -91,7 +96,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			wait.Go(func() { s.repeat(ctx, f) })
 		}
 	}
-	s.Locks.Lead(ctx, "scheduler", 10*time.Second, s.lead)
+	s.Locks.Lead(ctx, "scheduler", led, s.lead)
 	return nil
 }
 
