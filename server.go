@@ -196,30 +196,38 @@ func openStore(ctx context.Context, settings *config.Settings) (*store.Store, er
 	if address == "" {
 		address, embedded = filepath.Join(home(), "cattle.db"), true
 	}
-	var s *store.Store
-	var err error
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Second) { // the database may start later than we do
-		if s, err = store.Open(ctx, address); err == nil || time.Now().After(deadline) || ctx.Err() != nil {
-			break
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Second) { // the database may start later than we do, or go away once more
+		s, err := store.Open(ctx, address)
+		if err == nil {
+			if err = prepare(ctx, s, settings, embedded); err == nil {
+				return s, nil
+			}
+			if err = errors.Join(err, s.Close()); !store.Away(err) && !errors.Is(err, store.ErrUnsure) {
+				return nil, err
+			}
+		}
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			return nil, err
 		}
 	}
-	if err != nil {
-		return nil, err
-	}
+}
+
+// prepare brings the database to where this program can work with it.
+func prepare(ctx context.Context, s *store.Store, settings *config.Settings, embedded bool) error {
 	if err := s.Migrate(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if embedded { // we are alone: what ran before us died
 		if err := s.Expire(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	values, err := s.Settings(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	settings.SetDatabase(values)
-	return s, nil
+	return nil
 }
 
 // local tells whether nobody but this machine reaches the server.

@@ -136,7 +136,8 @@ func (a *API) serve(c *fiber.Ctx) (err error) {
 	}
 	r := &request{api: a, c: c, ctx: c.UserContext()}
 	if a.Answered != nil {
-		defer r.answered(time.Now())
+		begin := time.Now()
+		defer func() { r.answered(begin) }()
 	}
 	defer func() {
 		if p := recover(); p != nil {
@@ -147,11 +148,21 @@ func (a *API) serve(c *fiber.Ctx) (err error) {
 			err = r.refuse(errors.New("panic"))
 		}
 	}()
-	if err := r.serve(); err != nil {
+	err = r.serve()
+	for begin := time.Now(); store.Away(err) && time.Since(begin) < patience && r.ctx.Err() == nil; {
+		time.Sleep(50 * time.Millisecond)
+		r = &request{api: a, c: c, ctx: r.ctx, name: r.name, again: true}
+		err = r.serve()
+	}
+	if err != nil {
 		return r.refuse(err)
 	}
 	return nil
 }
+
+// patience is how long a request waits for a database that is away: it may be failing
+// over. Nothing was done before, so that it may be done again.
+const patience = 5 * time.Second
 
 // text returns a setting, or fallback where no layer has it.
 func (a *API) text(name, fallback string) string {

@@ -93,6 +93,14 @@ func (r *request) create(t *auth.Type, preset map[string]any) error {
 	if err != nil {
 		return err
 	}
+	if key == "" {
+		key = r.ownKey(t, values)
+		if r.again {
+			if done, err := r.repeat(t, key); done || err != nil {
+				return err
+			}
+		}
+	}
 	if key != "" {
 		values["uuid"] = key
 	}
@@ -101,7 +109,14 @@ func (r *request) create(t *auth.Type, preset map[string]any) error {
 	var row *schema.Row
 	for try := 0; ; try++ {
 		row, err = r.insert(&creation{Type: t, Values: maps.Clone(values)})
-		if try == 3 || !errors.Is(err, errTaken) && !errors.Is(err, store.ErrConflict) {
+		if errors.Is(err, store.ErrUnsure) && key != "" && try < 10 {
+			r.again = true
+			if done, err := r.repeat(t, key); done || err != nil {
+				return err
+			}
+			continue
+		}
+		if try >= 3 || !errors.Is(err, errTaken) && !errors.Is(err, store.ErrConflict) {
 			break
 		}
 	}

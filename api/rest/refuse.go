@@ -98,7 +98,7 @@ func asFault(err error) *fault.Fault {
 		return fault.NotFound()
 	case errors.Is(err, store.ErrCannotStart), errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotUnique):
 		return fault.Conflict("%v", err)
-	case store.Passing(err):
+	case store.Passing(err), store.Away(err), errors.Is(err, store.ErrUnsure):
 		return &fault.Fault{Status: fiber.StatusServiceUnavailable, Code: "Service Unavailable"}
 	}
 	return &fault.Fault{Status: 500, Code: "Internal Server Error"}

@@ -21,6 +21,19 @@ func (r *request) repeatKey(t *auth.Type) string {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(text)).String()
 }
 
+// ownKey is a name that a create has for as long as it is under way, where the client
+// gave none: with it the server finds out what became of a commit that was not
+// answered, and makes the resource once.
+func (r *request) ownKey(t *auth.Type, values map[string]any) string {
+	if _, sent := values["uuid"]; sent || !t.HasColumn("uuid") {
+		return ""
+	}
+	if r.name == "" {
+		r.name = uuid.NewString()
+	}
+	return r.name
+}
+
 // repeat answers a create that was done before; done is false if it was not.
 func (r *request) repeat(t *auth.Type, key string) (done bool, err error) {
 	if key == "" {

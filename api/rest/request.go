@@ -36,6 +36,9 @@ type request struct {
 	view     *auth.View
 	plain    bool
 
+	name  string // of what it creates, if its client gave none
+	again bool   // it was tried before, and may have made it
+
 	cut       []string // what was last cut out of a document
 	form      params   // of the body
 	multipart bool
