@@ -41,13 +41,15 @@ var arrows = map[string][]string{
 	"api":                             {"api/auth", "api/rest", "shared/config", "shared/event", "shared/process", "shared/resource", "shared/schema", "shared/store", "shared/wire"},
 	"shared/testkit":                  {"shared/store"},
 	"localdev/bench":                  {"shared/wire", "shared/store", "shared/resource", "shared/process"},
+	"localdev/faulty":                 {},
+	"localdev/chaos":                  {"localdev/faulty", "shared/process", "shared/resource", "shared/schema", "shared/wire"},
 }
 
 // homes says which room alone may know a library. The benchmark knows those that it
 // measures bare, beside the product.
 var homes = map[string][]string{
 	"github.com/uptrace/bun":        {"shared/store"},
-	"github.com/jackc/pgx":          {"shared/store", "shared/testkit", "localdev/bench"},
+	"github.com/jackc/pgx":          {"shared/store", "shared/testkit", "localdev/bench", "localdev/chaos"},
 	"modernc.org/sqlite":            {"shared/store"},
 	"github.com/hibiken/asynq":      {"shared/queue", "localdev/bench"},
 	"github.com/alicebob/miniredis": {"shared/queue"},

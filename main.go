@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cattleio/cattle/localdev/bench"
+	"github.com/cattleio/cattle/localdev/chaos"
 	"github.com/cattleio/cattle/shared/config"
 	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/workers/agent"
@@ -32,6 +33,7 @@ const usage = `cattle runs containers and virtual machines on many hosts.
   cattle agent --url URL [--token TOKEN]                   run the agent of this host
   cattle up | down                                         start or stop all of it on this machine
   cattle bench                                             measure this machine
+  cattle chaos                                             break all that can break, and account for it
   cattle health                                            ask a running server how it is
   cattle version
 
@@ -64,6 +66,8 @@ func run(ctx context.Context, args []string) error {
 		return down(ctx)
 	case "bench":
 		return bench.Run(ctx, rest)
+	case "chaos":
+		return chaos.Run(ctx, rest)
 	case "health":
 		return health(ctx)
 	case "version":

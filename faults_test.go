@@ -1,0 +1,512 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lxzan/gws"
+
+	"github.com/cattleio/cattle/localdev/faulty"
+	"github.com/cattleio/cattle/shared/testkit"
+	"github.com/cattleio/cattle/shared/wire"
+)
+
+// The stories here break one thing at a time on an installation over Postgres and
+// Redis; TestChaos breaks everything at once. shared/store/away.go, the leases and the
+// epochs are what they try.
+
+// broken is an installation whose databases, or the ways to them, may be broken.
+type broken struct {
+	*installation
+	postgres, redis *faulty.Server // of its own
+	commits         faulty.Commits
+	messages        faulty.Messages
+}
+
+// breakable starts a Redis and, if wanted, a Postgres of its own.
+func breakable(t *testing.T, own bool) *broken {
+	t.Helper()
+	b := &broken{}
+	dir, err := os.MkdirTemp("", "cattle-broken-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil { // Postgres may run as somebody else
+		t.Fatal(err)
+	}
+	if b.redis, err = faulty.Redis(dir); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.redis.Stop)
+	at := testkit.PostgresSchema
+	if own {
+		if b.postgres, err = faulty.Postgres(dir); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(b.postgres.Stop)
+		at = func(testing.TB) string {
+			return "postgres://postgres@" + b.postgres.Address() + "/postgres?sslmode=disable&pool_max_conns=12"
+		}
+	}
+	b.installation = &installation{t, []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_DB_URL=" + through(t, at(t), b.commits.Relay),
+		"CATTLE_REDIS_URL=redis://" + way(t, b.redis.Address(), b.messages.Relay).Address() + "/0",
+		"CATTLE_EVENTING_TIMEOUT_MILLIS=2000", "CATTLE_PROCESS_RETRY_BACKOFF_MAX_MS=4000"}}
+	return b
+}
+
+// way opens a way to an address that may be broken.
+func way(t *testing.T, address string, relay faulty.Relay) *faulty.Proxy {
+	t.Helper()
+	p, err := faulty.NewProxy(address, relay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// through is the address of a database behind a way that may be broken.
+func through(t *testing.T, address string, relay faulty.Relay) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = way(t, u.Host, relay).Address()
+	return u.String()
+}
+
+// part starts one profile, or all with "", on a port of its own.
+func (in *installation) part(profile string, env ...string) *program {
+	in.t.Helper()
+	env = append(append(append([]string{}, in.env...), "CATTLE_HOME="+in.t.TempDir(), "CATTLE_HTTP_PORT="+freePort(in.t)), env...)
+	if profile == "" {
+		return start(in.t, env, "server")
+	}
+	return start(in.t, env, "server", "--profile", profile)
+}
+
+// query reads one number past the program.
+func (b *broken) query(t *testing.T, text string) (n int) {
+	t.Helper()
+	db, err := sql.Open("pgx", "postgres://postgres@"+b.postgres.Address()+"/postgres?sslmode=disable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if strings.HasPrefix(text, "select") {
+		err = db.QueryRow(text).Scan(&n)
+	} else {
+		_, err = db.Exec(text)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// allRun waits until there are n containers and each runs.
+func (p *program) allRun(n int, limit time.Duration) {
+	p.t.Helper()
+	running, all := 0, 0
+	look := func() bool {
+		running, all = len(p.list("/v1/containers?limit=1000&state=running")), len(p.list("/v1/containers?limit=1000"))
+		return running == n && all == n
+	}
+	for end := time.Now().Add(limit); !look(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			for _, o := range p.list("/v1/processinstances?endTime_null=true&limit=20") {
+				p.t.Logf("%v of %v %v waits: %v", o["processName"], o["resourceType"], o["resourceId"], o["waiting"])
+			}
+			p.t.Fatalf("after %s %d of %d containers run, %d are wanted", limit, running, all, n)
+		}
+	}
+}
+
+// post makes containers from several clients and wants each to be accepted at once.
+func (p *program) post(n int, body object) {
+	p.t.Helper()
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for next.Add(1) <= int64(n) {
+				if status, o, err := p.try("POST", "/v1/containers", body); err != nil || status != 201 {
+					p.t.Errorf("a create answers %d %v: %v", status, o, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// Postgres refuses writes, loses the answers to commits and is killed: nobody who
+// creates anything sees an error, and everything is made once.
+func TestPostgresFailsWithoutAUserNoticing(t *testing.T) {
+	t.Parallel()
+	b := breakable(t, true)
+	p := b.part("")
+	p.simulators(2)
+	b.query(t, `create function refuse() returns trigger language plpgsql as $$ begin
+		if random() < 0.03 then raise exception 'by chance' using errcode = '40001'; end if;
+		if random() < 0.03 then raise exception 'by chance' using errcode = '40P01'; end if;
+		return new; end $$`)
+	b.query(t, `create trigger refuse before insert or update on process_instance for each row execute function refuse()`)
+	b.commits.Lose.Store(20)
+	const wanted = 120
+	down := make(chan error, 1)
+	go func() {
+		time.Sleep(time.Second) // into the work; when exactly does not matter
+		b.postgres.Kill()
+		time.Sleep(500 * time.Millisecond)
+		down <- b.postgres.Start()
+	}()
+	p.post(wanted/2, object{"imageUuid": "sim:x"})
+	if err := <-down; err != nil {
+		t.Fatal(err)
+	}
+	p.post(wanted/2, object{"imageUuid": "sim:x"})
+	p.allRun(wanted, 60*time.Second)
+	if b.commits.Lost.Load() == 0 {
+		t.Error("no answer was lost")
+	}
+	if n := b.query(t, "select count(*) from process_instance where process_name = 'instance.create'"); n != wanted {
+		t.Errorf("%d processes make %d containers", n, wanted)
+	}
+}
+
+// An API server alone, without Redis, accepts all that can be asked; the work is done
+// once the others are there, although Redis comes back with what it had before.
+func TestTheAPIAcceptsWithNothingBesideIt(t *testing.T) {
+	t.Parallel()
+	b := breakable(t, false)
+	api := b.part("api")
+	var others []*program
+	for _, profile := range []string{"worker", "gateway", "scheduler"} {
+		others = append(others, b.part(profile))
+	}
+	api.simulators(1)
+	stays, goes := api.container(nil), api.container(nil)
+	api.becomes(stays, "running")
+	api.becomes(goes, "running")
+	if err := b.redis.Save(); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range others {
+		o.kill()
+	}
+	b.redis.Kill()
+	fresh := api.container(object{"name": "fresh"})
+	for _, x := range []struct {
+		method, path string
+		body         object
+		status       int
+		state        string
+	}{
+		{"PUT", stays, object{"name": "renamed"}, 200, "running"},
+		{"POST", stays + "/?action=stop", object{}, 202, "stopping"},
+		{"DELETE", goes, nil, 200, "stopping"},
+		{"GET", fresh, nil, 200, "creating"},
+	} {
+		if status, o := api.ask(x.method, x.path, x.body); status != x.status || o.state() != x.state {
+			t.Errorf("%s %s answers %d: %v", x.method, x.path, status, o)
+		}
+	}
+	if err := b.redis.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, profile := range []string{"worker", "gateway", "scheduler"} {
+		b.part(profile)
+	}
+	if o := api.becomes(stays, "stopped"); o["name"] != "renamed" {
+		t.Errorf("it is called %v", o["name"])
+	}
+	api.becomes(goes, "removed")
+	api.becomes(fresh, "running")
+}
+
+// The server dies when its answer is on the way: the client asks another one with the
+// same key, and there is one resource.
+func TestACreateIsAskedAgainAfterItsServerDied(t *testing.T) {
+	t.Parallel()
+	b := breakable(t, false)
+	other := b.part("")
+	other.simulators(1)
+	for i := range 3 {
+		dying := b.part("api")
+		between := way(t, strings.TrimPrefix(dying.url, "http://"), func(_ io.Writer, from *bufio.Reader) error {
+			if _, err := from.Peek(1); err == nil { // it has answered: the commit is done
+				dying.kill()
+			}
+			return errors.New("it is gone")
+		})
+		create := func(url string) (*http.Response, error) {
+			req, err := http.NewRequest("POST", url+"/v1/containers", strings.NewReader(fmt.Sprintf(`{"imageUuid":"sim:x","name":"c%d"}`, i)))
+			if err != nil {
+				return nil, err
+			}
+			req.Header.Set("Idempotency-Key", fmt.Sprint("key", i))
+			return http.DefaultClient.Do(req)
+		}
+		if resp, err := create("http://" + between.Address()); err == nil {
+			t.Fatalf("an answer came: %s", resp.Status)
+		}
+		resp, err := create(other.url)
+		if err != nil || resp.StatusCode != 201 {
+			t.Fatalf("the second request: %v %v", resp, err)
+		}
+		_ = resp.Body.Close()
+	}
+	other.allRun(3, 45*time.Second)
+}
+
+// A command in work when its agent dies has had its effect or not: the agent that
+// comes back is asked again, and the container runs.
+func TestAnAgentDiesBetweenEffectAndReply(t *testing.T) {
+	t.Parallel()
+	b := breakable(t, false)
+	p := b.part("")
+	token := p.token()
+	home := t.TempDir()
+	agent := func() *program {
+		return start(t, []string{"CATTLE_HOME=" + home, "CATTLE_AGENT_IP=127.0.0.1"}, "agent", "--drivers", "sim", "--url", p.url, "--token", token)
+	}
+	first := agent()
+	until(t, "the host", 30*time.Second, func() bool { return len(p.list("/v1/hosts?state=active")) == 1 })
+	path := p.container(object{"data": object{"simDelayMillis": 1500}})
+	until(t, "the command to be in work", 30*time.Second, func() bool {
+		for _, o := range p.list("/v1/processinstances?resourceType=instance&endTime_null=true") {
+			w, _ := o["waiting"].(map[string]any)
+			if w["kind"] == "agent" {
+				return true
+			}
+		}
+		return false
+	})
+	first.kill()
+	agent()
+	p.becomes(path, "running")
+}
+
+// A part of the logic that is outside never answers, for a thousand processes; others
+// do not notice.
+func TestAThousandHandlersThatNeverAnswer(t *testing.T) {
+	t.Parallel()
+	b := breakable(t, false)
+	b.env = append(b.env, "CATTLE_WORKER_SLOTS=10")
+	p := b.part("")
+	p.simulators(2)
+	p.attach("never", object{"processNames": []string{"genericobject.create"}})
+	p.listen("", names("genericobject.create;handler=never"))
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 125 {
+				if status, o, err := p.try("POST", "/v1/genericobjects", object{"kind": "x", "key": "y"}); err != nil || status != 201 {
+					t.Errorf("refused: %d %v %v", status, o, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	p.post(100, object{"imageUuid": "sim:x"})
+	p.allRun(100, 45*time.Second)
+	if n := len(p.list("/v1/genericobjects?limit=1000&state=registering")); n != 1000 {
+		t.Errorf("%d of 1000 still wait", n)
+	}
+}
+
+// A host that takes seconds for each command holds up nobody else.
+func TestOneSlowHost(t *testing.T) {
+	t.Parallel()
+	b := breakable(t, false)
+	b.env = append(b.env, "CATTLE_WORKER_SLOTS=10", "CATTLE_EVENTING_TIMEOUT_MILLIS=15000")
+	p := b.part("")
+	p.simulators(2)
+	hosts := p.list("/v1/hosts?state=active")
+	slow, quick := hosts[0].id(), hosts[1].id()
+	p.post(80, object{"imageUuid": "sim:x", "requestedHostId": slow, "data": object{"simDelayMillis": 4000}, "name": "slow"})
+	p.post(80, object{"imageUuid": "sim:x", "requestedHostId": quick, "name": "quick"})
+	until(t, "the quick ones to run", 45*time.Second, func() bool {
+		return len(p.list("/v1/containers?limit=1000&name=quick&state=running")) == 80
+	})
+	p.allRun(160, 60*time.Second)
+}
+
+// Connections of agents are cut and stand still in turn, within what is forgiven: no
+// host is taken for dead, and what was asked meanwhile is done.
+func TestCloggedAgentsAreNotTakenForDead(t *testing.T) {
+	t.Parallel()
+	b := breakable(t, false)
+	b.env = append(b.env, "CATTLE_TASK_AGENT_PING_SCHEDULE=1")
+	p := b.part("")
+	token := p.token()
+	clogged := way(t, strings.TrimPrefix(p.url, "http://"), nil)
+	for i := range 3 {
+		start(t, []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_AGENT_IP=127.0.0.1", "CATTLE_HOSTNAME=" + fmt.Sprint("host", i)},
+			"agent", "--drivers", "sim", "--url", "http://"+clogged.Address(), "--token", token)
+	}
+	until(t, "the hosts", 30*time.Second, func() bool { return len(p.list("/v1/hosts?state=active")) == 3 })
+	for range 3 {
+		clogged.Stall(true)
+		p.post(4, object{"imageUuid": "sim:x"})
+		time.Sleep(time.Second) // it stands still so long
+		clogged.Stall(false)
+		clogged.Cut()
+		time.Sleep(500 * time.Millisecond)
+	}
+	p.allRun(12, 45*time.Second)
+	if n := len(p.list("/v1/processinstances?processName=agent.reconnect")); n != 0 {
+		t.Errorf("%d agents were taken for dead", n)
+	}
+}
+
+// The newest connection of an agent wins, at whichever gateway: the older one is
+// closed and hears nothing more.
+func TestOneAgentOnTwoGateways(t *testing.T) {
+	t.Parallel()
+	b := breakable(t, false)
+	p := b.part("")
+	second := b.part("gateway")
+	_, a := p.ask("POST", "/v1/agents", object{"uri": "event://twice", "uuid": "twice", "managedConfig": false})
+	old := connect(t, p.url, a.id())
+	until(t, "the first connection to be asked", 30*time.Second, func() bool { return old.asked.Load() > 0 })
+	newest := connect(t, second.url, a.id())
+	until(t, "the first connection to be closed", 30*time.Second, func() bool { return old.closed.Load() })
+	before := old.asked.Load()
+	newest.answers.Store(true)
+	p.becomes("/v1/agents/"+a.id(), "active")
+	if old.asked.Load() != before || newest.asked.Load() == 0 {
+		t.Errorf("the old connection heard %d more, the new one %d", old.asked.Load()-before, newest.asked.Load())
+	}
+}
+
+// connection is an agent that counts what it is asked.
+type connection struct {
+	gws.BuiltinEventHandler
+	asked           atomic.Int64
+	closed, answers atomic.Bool
+}
+
+func connect(t *testing.T, url, agent string) *connection {
+	t.Helper()
+	c := &connection{}
+	conn, _, err := gws.NewClient(c, &gws.ClientOption{Addr: strings.Replace(url, "http", "ws", 1) + "/v1/subscribe?eventNames=ping&agentId=" + agent,
+		RequestHeader: http.Header{"Sec-Websocket-Protocol": {wire.Subprotocol}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.NetConn().Close() })
+	go conn.ReadLoop()
+	return c
+}
+
+func (c *connection) OnClose(*gws.Conn, error) { c.closed.Store(true) }
+
+func (c *connection) OnMessage(conn *gws.Conn, m *gws.Message) {
+	defer m.Close()
+	e := &wire.Event{}
+	if json.Unmarshal(bytes.Clone(m.Bytes()), e) != nil || e.ReplyTo == nil {
+		return
+	}
+	c.asked.Add(1)
+	if !c.answers.Load() {
+		return
+	}
+	if reply, err := e.Reply(wire.PingData{Resources: []wire.Resource{}}); err == nil {
+		if text, err := wire.Encode(reply); err == nil {
+			_ = conn.WriteMessage(gws.OpcodeText, text)
+		}
+	}
+}
+
+// A worker stands still in the middle of its work for longer than its lease. Another
+// goes on with it, and when the first comes to, it neither writes nor tells anybody
+// anything that counts.
+func TestAWorkerThatStoodStill(t *testing.T) {
+	t.Parallel()
+	b := breakable(t, true)
+	api, frozen := b.part("api"), b.part("worker", "CATTLE_SERVER_ID=frozen")
+	b.part("gateway")
+	b.part("scheduler")
+	api.simulators(2)
+	api.post(40, object{"imageUuid": "sim:x", "data": object{"simDelayMillis": 100}})
+	until(t, "it to work", 20*time.Second, func() bool {
+		return b.query(t, "select count(*) from process_instance where running_process_server_id = 'frozen' and lease_until is not null") > 3
+	})
+	_ = frozen.cmd.Process.Signal(syscall.SIGSTOP)
+	b.part("worker")
+	api.allRun(40, 60*time.Second)
+	revisions := "select sum(revision + claim_epoch)::bigint + (select sum(run_epoch + wake_seq)::bigint from process_instance where resource_type = 'instance') from instance"
+	before := b.query(t, revisions)
+	_ = frozen.cmd.Process.Signal(syscall.SIGCONT)
+	until(t, "it to notice", 20*time.Second, func() bool { return strings.Contains(frozen.log.String(), "run lost its process") })
+	if after := b.query(t, revisions); after != before {
+		t.Errorf("it wrote: %d became %d", before, after)
+	}
+	api.allRun(40, time.Second)
+}
+
+// The scheduler that leads stands still until another leads, and goes on: nothing is
+// launched twice by the two.
+func TestASchedulerThatStoodStill(t *testing.T) {
+	t.Parallel()
+	b := breakable(t, true)
+	b.env = append(b.env, "CATTLE_TASK_PURGE_RESOURCES_SCHEDULE=1", "CATTLE_OBJECT_REMOVE_TIME_DELAY_SECONDS=1")
+	p := b.part("api,worker,gateway")
+	p.simulators(1)
+	first := b.part("scheduler", "CATTLE_SERVER_ID=first")
+	purged := func(n int, by string) func() bool {
+		return func() bool {
+			return b.query(t, "select count(*) from instance where state = 'purged'") == n &&
+				b.query(t, "select count(*) from process_instance where process_name = 'instance.purge' and start_process_server_id = '"+by+"'") > 0
+		}
+	}
+	remove := func() {
+		path := p.container(nil)
+		p.becomes(path, "running")
+		p.ask("DELETE", path, nil)
+	}
+	remove()
+	until(t, "the first to lead", 30*time.Second, purged(1, "first"))
+	b.part("scheduler", "CATTLE_SERVER_ID=second")
+	_ = first.cmd.Process.Signal(syscall.SIGSTOP)
+	remove()
+	until(t, "the second to lead", 30*time.Second, purged(2, "second"))
+	_ = first.cmd.Process.Signal(syscall.SIGCONT)
+	for range 5 {
+		remove()
+	}
+	until(t, "all to be purged", 30*time.Second, purged(7, "second"))
+	if n := b.query(t, "select count(*) from process_instance where process_name = 'instance.purge'"); n != 7 {
+		t.Errorf("7 containers were purged by %d processes", n)
+	}
+}
+
+// token returns what a host needs to join.
+func (p *program) token() (token string) {
+	p.t.Helper()
+	p.ask("POST", "/v1/registrationtokens", object{})
+	until(p.t, "a token", 30*time.Second, func() bool {
+		for _, o := range p.list("/v1/registrationtokens?state=active") {
+			token, _ = o["token"].(string)
+		}
+		return token != ""
+	})
+	return token
+}
