@@ -26,7 +26,8 @@ type socket struct {
 	said func(text []byte) // nil where a client has nothing to say
 	over func()
 
-	heard  atomic.Int64 // when it last said anything, in milliseconds
+	begun  time.Time
+	heard  atomic.Int64 // how long after that it last said anything; a clock that is set does not count
 	queued atomic.Int64 // bytes
 }
 
@@ -35,10 +36,9 @@ func newSocket(w http.ResponseWriter, r *http.Request, protocol string) (*socket
 	if protocol != "" {
 		options.SubProtocols = []string{protocol}
 	}
-	s := &socket{}
+	s := &socket{begun: time.Now()}
 	var err error
 	s.conn, err = gws.NewUpgrader(s, options).Upgrade(w, r)
-	s.heard.Store(time.Now().UnixMilli())
 	return s, err
 }
 
@@ -51,7 +51,7 @@ func (s *socket) close(code uint16, reason string) {
 }
 
 func (s *socket) beat() {
-	if time.Since(time.UnixMilli(s.heard.Load())) > silence {
+	if time.Since(s.begun)-time.Duration(s.heard.Load()) > silence {
 		s.cut()
 		return
 	}
@@ -75,10 +75,10 @@ func (s *socket) queue(size int, f func() error) {
 
 func (s *socket) cut() { _ = s.conn.NetConn().Close() }
 
-func (s *socket) OnPong(*gws.Conn, []byte) { s.heard.Store(time.Now().UnixMilli()) }
+func (s *socket) OnPong(*gws.Conn, []byte) { s.heard.Store(int64(time.Since(s.begun))) }
 
 func (s *socket) OnPing(_ *gws.Conn, payload []byte) {
-	s.heard.Store(time.Now().UnixMilli())
+	s.heard.Store(int64(time.Since(s.begun)))
 	pong := append([]byte(nil), payload...)
 	s.queue(0, func() error { return s.conn.WritePong(pong) })
 }
@@ -87,7 +87,7 @@ func (s *socket) OnClose(*gws.Conn, error) { s.over() }
 
 func (s *socket) OnMessage(_ *gws.Conn, m *gws.Message) {
 	defer m.Close()
-	s.heard.Store(time.Now().UnixMilli())
+	s.heard.Store(int64(time.Since(s.begun)))
 	if s.said != nil {
 		s.said(m.Bytes())
 	}

@@ -55,7 +55,7 @@ func (g *Gateway) plays(ctx context.Context, p wire.Parcel, payload string) bool
 		n, err := g.Bus.Publish(ctx, wire.AgentChannel(name), payload)
 		return err != nil || n > 0
 	}
-	s := &played{g: g, agent: p.AgentID, player: g.Sim(p), epoch: time.Now().UnixMilli()}
+	s := &played{g: g, agent: p.AgentID, player: g.Sim(p), epoch: g.Bus.Now(ctx)}
 	g.mu.Lock()
 	g.playing[p.AgentID] = s
 	g.mu.Unlock()

@@ -74,7 +74,7 @@ func (g *Gateway) nothing(w http.ResponseWriter, r *http.Request) error {
 
 // serveAgent makes the connection of an agent.
 func (g *Gateway) serveAgent(w http.ResponseWriter, r *http.Request, who *wire.Caller, as login, wanted []string) error {
-	s := &session{line: line{who: who}, g: g, agent: who.AgentID, plain: who.Plain, names: map[string]bool{}, epoch: time.Now().UnixMilli()}
+	s := &session{line: line{who: who}, g: g, agent: who.AgentID, plain: who.Plain, names: map[string]bool{}, epoch: g.Bus.Now(r.Context())}
 	for _, n := range wanted {
 		n, _, _ = strings.Cut(n, ";")
 		s.names[n] = true

@@ -141,6 +141,16 @@ func (b *Bus) PublishAll(ctx context.Context, messages []Message) error {
 	return err
 }
 
+// Now is the time in milliseconds by the clock of Redis: the same for all who share it,
+// whatever their own clocks say. Without Redis it is one's own.
+func (b *Bus) Now(ctx context.Context) int64 {
+	now, err := b.client.Time(ctx).Result()
+	if err != nil {
+		now = time.Now()
+	}
+	return now.UnixMilli()
+}
+
 // Published counts the messages that were sent.
 func (b *Bus) Published() int64 { return b.published.Load() }
 
