@@ -25,8 +25,8 @@
 // what the last process done has asked for.
 //
 // What a process decides is decided by package process, as in store and engine. That
-// the statements of store do what is modelled here, a test compares with real
-// databases. Not modelled are the contents of rows, nested processes on other
+// these do for the rest what is modelled here, a test compares with the real ones, step
+// by step. Not modelled are the contents of rows, nested processes on other
 // resources, priorities, and how long anything takes.
 package explore
 

@@ -25,6 +25,7 @@ const (
 	noDelegate             // a process does not go on as its delegate
 	failureEnds            // a failed attempt ends the process
 	bellTooEarly           // the bell is rung before the commit, and finds nothing
+	quietEntry             // a claim that moves the state cancels nobody
 	forgetCanceled         // who was canceled begins again where the resource comes back to its start
 	chainFromNowhere       // a chain does not count from the done state
 )

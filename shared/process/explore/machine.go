@@ -42,7 +42,8 @@ type row struct {
 	holding  bool // what it has claimed stays its own
 	woken    bool // since it was claimed last
 	child    bool // it has begotten the process chained to it
-	canceled bool // another process has taken the resource over
+	canceled bool // the database knows that it is taken
+	taken    bool // another process has taken the resource over
 	asked    asked
 	as       uint8 // the definition that asked
 	rung     bool  // a bell is in the queue

@@ -296,6 +296,11 @@ func (m *machine) move(w *world, seen, to uint8, by *run) {
 	}
 	w.state = to
 	m.written(w, by)
+	for i := range w.rows {
+		if r := &w.rows[i]; r.def != 0 && r.end == 0 && to != seen && (by == nil || by.row != uint8(i+1)) && m.misfits[to][r.def-1] {
+			r.taken = true
+		}
+	}
 }
 
 func (m *machine) written(w *world, by *run) {
@@ -346,29 +351,30 @@ func (m *machine) forget(w *world, row uint8) {
 	}
 }
 
-// born adds a process and wakes the others of the resource, all but one. It tells
-// whether there was room.
-func (m *machine) born(w *world, def uint8, but uint8) bool {
-	n := -1
+// born adds a process; the caller has looked for room.
+func (m *machine) born(w *world, def uint8) {
 	for i := range w.rows {
 		if w.rows[i].def == 0 {
-			n = i
-			break
+			w.rows[i] = row{def: def, due: true, rung: m.plan.broken != bellTooEarly}
+			return
 		}
 	}
-	if n < 0 {
-		return false
-	}
+}
+
+// wakeOthers makes the other processes of the resource look at once. If the state was
+// moved, those that have no business in the new one are canceled. The bell of one that
+// is running itself is spared.
+func (m *machine) wakeOthers(w *world, before, mover, spared uint8) {
 	for i := range w.rows {
-		if r := &w.rows[i]; r.def != 0 && r.end == 0 && m.plan.broken != noWakeOfOthers {
-			rung := r.rung
-			wake(r)
-			r.canceled = r.canceled || m.misfits[w.state][r.def-1]
-			r.rung = rung || uint8(i+1) != but
+		r := &w.rows[i]
+		if n := uint8(i + 1); r.def == 0 || r.end != 0 || n == mover || m.plan.broken == noWakeOfOthers {
+			continue
+		} else if rung := r.rung; n == spared {
+			defer func() { r.rung = rung }()
 		}
+		wake(r)
+		r.canceled = r.canceled || before != w.state && m.misfits[w.state][r.def-1]
 	}
-	w.rows[n] = row{def: def, due: true, rung: m.plan.broken != bellTooEarly}
-	return true
 }
 
 func full(w *world) bool { return w.rows[mostRows-1].def != 0 }
@@ -385,9 +391,11 @@ func (m *machine) launch(w *world) {
 	to := m.state(process.Enter(as, nil, m.states[c.seen]))
 	if c.part { // the second half of what should be one
 		w.client = client{}
-		m.born(w, c.def, 0)
+		m.wakeOthers(w, c.seen, 0, 0)
+		m.born(w, c.def)
 		return
 	}
+	before := w.state
 	if to != c.seen {
 		if c.stale && m.plan.broken != noCompareAtLaunch {
 			w.client = client{} // 409
@@ -400,7 +408,8 @@ func (m *machine) launch(w *world) {
 		return
 	}
 	w.client = client{}
-	m.born(w, c.def, 0)
+	m.wakeOthers(w, before, 0, 0)
+	m.born(w, c.def)
 }
 
 // claim takes the process and its resource in one transaction.
@@ -429,7 +438,7 @@ func (m *machine) claim(w *world, i uint8) {
 		m.ended(w, i, end)
 		return
 	}
-	if r.canceled {
+	if r.taken {
 		m.broke("%s goes on though it was canceled", m.def(r.def).Name)
 	}
 	if h := w.holder; h != 0 && h != i && w.rows[h-1].end == 0 && w.rows[h-1].holding && m.plan.broken != noHold {
@@ -440,7 +449,14 @@ func (m *machine) claim(w *world, i uint8) {
 	w.holder = i
 	k := slot(w, m.plan.Workers)
 	w.runs[k] = run{row: i, as: m.number(as), seen: w.state, owns: true, claim: w.claim}
-	m.move(w, w.state, m.state(process.Enter(as, nil, m.states[w.state])), &w.runs[k])
+	if before, to := w.state, m.state(process.Enter(as, nil, m.states[w.state])); m.plan.broken != quietEntry {
+		m.move(w, before, to, &w.runs[k])
+		if to != before {
+			m.wakeOthers(w, before, i, 0)
+		}
+	} else {
+		m.move(w, before, to, &w.runs[k])
+	}
 	w.runs[k].seen = w.state
 	if r.as != m.number(as) { // what it asked as another is not asked for any more
 		r.asked = nothing
@@ -683,7 +699,8 @@ func (m *machine) chain(w *world, i, def uint8) {
 		return
 	}
 	m.move(w, r.seen, m.state(process.Enter(as, m.def(r.as), m.states[r.seen])), r)
-	m.born(w, def, r.row)
+	m.wakeOthers(w, r.seen, 0, r.row)
+	m.born(w, def)
 	w.rows[r.row-1].child = true
 	w.last = r.as
 	if m.plan.broken == chainInTwo {
@@ -730,7 +747,8 @@ func (m *machine) compensate(w *world, i, def uint8) {
 	m.mine(w, r)
 	as, _ := process.Decide(m.def(def), nil, m.states[r.seen], m.find)
 	m.move(w, r.seen, m.state(process.Enter(as, nil, m.states[r.seen])), r)
-	m.born(w, def, r.row)
+	m.wakeOthers(w, r.seen, 0, r.row)
+	m.born(w, def)
 	m.failed(w, i, false)
 }
 
