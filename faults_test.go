@@ -353,7 +353,7 @@ func TestOneSlowHost(t *testing.T) {
 func TestCloggedAgentsAreNotTakenForDead(t *testing.T) {
 	t.Parallel()
 	b := breakable(t, false)
-	b.env = append(b.env, "CATTLE_TASK_AGENT_PING_SCHEDULE=1")
+	b.env = append(b.env, "CATTLE_TASK_AGENT_PING_SCHEDULE=3")
 	p := b.part("")
 	token := p.token()
 	clogged := way(t, strings.TrimPrefix(p.url, "http://"), nil)
