@@ -19,6 +19,9 @@ func Standard() map[string]string {
 		"process.agent.create.create.account":                   "true",
 		"process.credential.create.bad.characters":              "[O0lI+/=]",
 		"object.remove.time.delay.seconds":                      "60",
+		"idempotent.checks":                                     "false", // for those who write handlers
+		"idempotent.reexecute":                                  "${idempotent.checks}",
+		"idempotent.abort.on.change":                            "${idempotent.checks}",
 		"instance.compute.tries":                                "3",
 		"instance.compute.default":                              "1",
 		"instance.link.target.wait.time.millis":                 "15000",

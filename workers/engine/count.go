@@ -40,6 +40,7 @@ func (r *run) countEnd(reason process.Reason) {
 	if r.p.Started == 0 {
 		took = 0
 	}
+	r.e.cuts.forget(r.p.ID)
 	r.e.Metrics.Ended(r.p.Name, string(reason), took)
 	if ctx := context.Background(); r.e.Log.Enabled(ctx, slog.LevelInfo) {
 		r.e.Log.InfoContext(ctx, "process ended", "process", r.p.Name, "id", r.p.ID, "type", r.p.ResourceType,

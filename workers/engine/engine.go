@@ -92,6 +92,7 @@ type Engine struct {
 	externals externals
 	patience  *patience
 	strays    strays
+	cuts      cuts
 }
 
 // New returns an engine; it panics when two handlers of one list share a name.
@@ -114,12 +115,12 @@ func (e *Engine) lease() int64 {
 // execute claims the process and runs its logic once.
 func (e *Engine) execute(ctx context.Context, id int64) error {
 	e.Metrics.Looked()
-	r := &run{e: e}
+	r := &run{e: e, checks: e.checks()}
 	defer func() { r.close() }()
 	err := r.claim(ctx, id)
 	for try := 0; try < 3 && (errors.Is(err, store.ErrConflict) || store.Passing(err)); try++ {
 		r.close() // somebody wrote the resource at the same moment
-		r = &run{e: e}
+		r = &run{e: e, checks: e.checks()}
 		err = r.claim(ctx, id)
 	}
 	switch {
@@ -201,13 +202,14 @@ func (r *run) fail(ctx context.Context, cause error) error {
 		return r.finish(ctx, reason)
 	}
 	level := slog.LevelWarn
-	if reason == process.ResourceBusy || reason == process.StateChanged {
+	passing := reason == process.ResourceBusy || reason == process.StateChanged || reason == process.RetryException
+	if passing {
 		level = slog.LevelDebug
 	}
 	r.e.Log.Log(ctx, level, "process will be tried again", "process", r.p.Name, "id", r.p.ID, "type", r.p.ResourceType,
 		"resource", r.p.ResourceID, "attempt", r.p.Attempts, "reason", reason, "in", delay, "err", cause)
 	return r.pause(ctx, store.Pause{Reason: reason, DelayMillis: delay.Milliseconds(), GiveBack: free, Busy: reason == process.ResourceBusy, Error: cause.Error()},
-		reason != process.ResourceBusy && reason != process.StateChanged)
+		!passing)
 }
 
 // judge says how an error ends the attempt, how long to wait for the next one, and
@@ -216,7 +218,10 @@ func (r *run) judge(err error) (process.Reason, time.Duration, bool) {
 	var busy *process.BusyError
 	var timeout *process.TimeoutError
 	var retry *process.RetryError
+	var cut *cutError
 	switch {
+	case errors.As(err, &cut):
+		return process.RetryException, 0, true
 	case errors.As(err, &busy):
 		return process.ResourceBusy, r.busyDelay(), true
 	case errors.Is(err, store.ErrConflict), store.Passing(err):

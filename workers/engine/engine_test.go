@@ -45,24 +45,22 @@ func freeCompute(w *world) (sum int64) {
 
 // The worker dies at every seam of the life of a container in turn: before each
 // transaction begins, before it commits, after it has, and after each effect on the
-// host. Another one goes on. The seams are found by running the life once; a new
-// handler is covered without a word here.
+// host. Another one goes on. The seams are found by running the life once. This is
+// Postgres; TestEveryProcessThroughEveryDeath does so with every process on SQLite.
 func TestDeathAtEverySeamChangesNothing(t *testing.T) {
 	t.Parallel()
-	testkit.Databases(t, func(t *testing.T, address string) {
-		w := newWorld(t, address)
-		w.work(w.worker())
-		w.container(nil) // stages the image, so that every life below is alike
-		w.work(w.worker())
-		seams := w.life(0)
-		if seams < 20 {
-			t.Fatalf("only %d seams were found", seams)
-		}
-		for n := 1; n <= seams; n++ {
-			w.life(n)
-		}
-		t.Logf("died at each of %d seams", seams)
-	})
+	w := newWorld(t, testkit.PostgresSchema(t))
+	w.work(w.worker())
+	w.container(nil) // stages the image, so that every life below is alike
+	w.work(w.worker())
+	seams := w.life(0)
+	if seams < 20 {
+		t.Fatalf("only %d seams were found", seams)
+	}
+	for n := 1; n <= seams; n++ {
+		w.life(n)
+	}
+	t.Logf("died at each of %d seams", seams)
 }
 
 // life takes a container through its states and kills the worker at the n-th seam,
@@ -265,16 +263,14 @@ func TestALaunchWakesWhatWaitsForTheSameResource(t *testing.T) {
 	})
 }
 
-// An agent comes to life although its worker dies at every seam, with one account,
-// one key and one set of hosts.
+// An agent comes to life on Postgres although its worker dies at every seam, with one
+// account, one key and one set of hosts.
 func TestAnAgentJoinsThroughEveryDeath(t *testing.T) {
 	t.Parallel()
-	testkit.Databases(t, func(t *testing.T, address string) {
-		w := newWorld(t, address)
-		for n, passed := 1, 1<<30; n <= passed; n++ {
-			passed = w.join(n)
-		}
-	})
+	w := newWorld(t, testkit.PostgresSchema(t))
+	for n, passed := 1, 1<<30; n <= passed; n++ {
+		passed = w.join(n)
+	}
 }
 
 // join makes an agent and kills the worker at the n-th seam.

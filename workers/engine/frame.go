@@ -132,7 +132,7 @@ func (f *frame) list(ctx context.Context, stage process.Stage) (delegate bool, c
 		f.handler = &handlerLog{Name: h.Name, Start: millis(), Missing: []string{}, Children: []*attemptLog{}}
 		f.log.Handlers = append(f.log.Handlers, f.handler)
 		leave := f.r.enter(f.path, h.Name)
-		answer, err := h.Run(ctx, f)
+		answer, err := f.logic(ctx, h, stage)
 		if err == nil {
 			err = ctx.Err()
 		}

@@ -210,7 +210,6 @@ func (f *front) why(row *schema.Row) *told {
 func (w *world) change(query string, args ...any) {
 	w.t.Helper()
 	db := w.raw()
-	defer db.Close()
 	if _, err := db.Exec(query, args...); err != nil {
 		w.t.Fatal(err)
 	}

@@ -42,6 +42,7 @@ type run struct {
 	at        atomic.Pointer[spot] // where its logic is
 	blocked   string               // the resource that another held
 	logged    bool                 // the open unit keeps the log
+	checks    *checks              // what its logic is held to, mostly nothing
 }
 
 type key struct {

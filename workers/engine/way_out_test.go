@@ -248,7 +248,6 @@ func TestForceEndsItWithoutItsLogic(t *testing.T) {
 func (w *world) count(from string) (n int) {
 	w.t.Helper()
 	db := w.raw()
-	defer db.Close()
 	if err := db.QueryRow("select count(*) from " + from).Scan(&n); err != nil {
 		w.t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,6 +34,9 @@ type world struct {
 	address string
 	store   *store.Store // of the story itself; it never dies
 	agent   *agent
+	past    *sql.DB
+	more    map[string]string // settings of the next worker
+	checked bool              // workers hold logic to the checks for idempotence
 }
 
 // worker is an engine on a connection of its own, which a story may cut.
@@ -46,13 +50,14 @@ type worker struct {
 type agent struct {
 	mu      sync.Mutex
 	sim     *sim.Simulator
-	effects map[string]int             // by command and uuid of the instance
-	running map[string]bool            // by uuid
-	fences  map[string]int64           // highest number seen, by resource
-	alias   string                     // one more agent that it plays
-	mute    func(e *wire.Event) bool   // no answer in time
-	fail    func(e *wire.Event) string // an error instead of doing it
-	after   func(e *wire.Event) error  // once it is done, before the reply
+	effects map[string]int                  // by command and uuid of the instance
+	running map[string]bool                 // by uuid
+	fences  map[string]int64                // highest number seen, by resource
+	alias   string                          // one more agent that it plays
+	mute    func(e *wire.Event) bool        // no answer in time
+	fail    func(e *wire.Event) string      // an error instead of doing it
+	after   func(e *wire.Event) error       // once it is done, before the reply
+	outside func(e *wire.Event) *wire.Event // what a handler from outside answers
 }
 
 // twoHosts is the data of an agent that reports two hosts.
@@ -88,15 +93,40 @@ func (w *world) leased(seconds string, more ...process.Handler) *worker {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = s.Close() })
-	settings, err := config.Load(nil, map[string]string{"process.lease.seconds": seconds, "process.retry.backoff.initial.ms": "60000"}, w.t.TempDir(), defaults())
+	return w.on(s, seconds, append(handler.All(), more...))
+}
+
+// set starts a worker with settings of its own.
+func (w *world) set(more map[string]string, logic ...process.Handler) *worker {
+	w.t.Helper()
+	w.more = more
+	defer func() { w.more = nil }()
+	return w.worker(logic...)
+}
+
+// on starts a worker on a store, with such logic alone.
+func (w *world) on(s *store.Store, seconds string, logic []process.Handler) *worker {
+	w.t.Helper()
+	chosen := map[string]string{"process.lease.seconds": seconds, "process.retry.backoff.initial.ms": "60000",
+		"idempotent.checks": strconv.FormatBool(w.checked)}
+	maps.Copy(chosen, w.more)
+	settings, err := config.Load(nil, chosen, w.t.TempDir(), defaults())
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	k := &worker{store: s}
 	k.Engine = engine.New(engine.Config{Store: s, Settings: settings, Caller: &line{w: w}, Locks: free{},
-		Ring: func([]store.Bell) {}, Tell: func([]engine.Change) {}, Server: fmt.Sprintf("%p", k), Handlers: append(handler.All(), more...),
-		Log: slog.New(slog.DiscardHandler)})
+		Ring: func([]store.Bell) {}, Tell: func([]engine.Change) {}, Server: fmt.Sprintf("%p", k), Handlers: logic,
+		Log: slog.New(w.log())})
 	return k
+}
+
+// log discards what workers say, but for complaints about logic under the checks.
+func (w *world) log() slog.Handler {
+	if w.checked {
+		return shouting{w.t}
+	}
+	return slog.DiscardHandler
 }
 
 func defaults() map[string]string {
@@ -121,10 +151,10 @@ func (l *line) Send(ctx context.Context, row *schema.Row, e *wire.Event, _ time.
 	a := l.w.agent
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if row == nil { // nobody listens for what handlers outside are asked
-		return nil, engine.ErrOffline
+	if row == nil {
+		return a.asked(e)
 	}
-	if row.UUID() == a.alias {
+	if row.UUID() == a.alias || a.outside != nil && strings.HasPrefix(row.Str("uri"), "event://") {
 		return sim.New(sim.Config{AgentUUID: a.alias, Data: twoHosts}).Handle(ctx, e, progress), nil
 	}
 	if row.UUID() != "agent" {
@@ -152,6 +182,19 @@ func (l *line) Send(ctx context.Context, row *schema.Row, e *wire.Event, _ time.
 		}
 	}
 	return a.sim.Handle(ctx, e, progress), nil
+}
+
+// asked is what handlers from outside say, if anybody listens.
+func (a *agent) asked(e *wire.Event) (*wire.Event, error) {
+	if a.outside == nil {
+		return nil, engine.ErrOffline
+	}
+	if a.after != nil {
+		if err := a.after(e); err != nil {
+			return nil, err
+		}
+	}
+	return a.outside(e), nil
 }
 
 func (l *line) Forget(string) *wire.Event { return nil }
@@ -248,7 +291,7 @@ func (w *world) container(values map[string]any) *schema.Row {
 // work answers bells until nothing is due, or the worker dies. Pauses are cut short.
 func (w *world) work(k *worker) {
 	w.t.Helper()
-	for range 400 {
+	for range 4000 { // under the checks an attempt ends at each change
 		w.hurry()
 		due, err := w.store.Due(w.ctx, 100)
 		if err != nil {
@@ -270,16 +313,17 @@ func (w *world) work(k *worker) {
 // hurry makes everything pending due now and ends all leases, as if time had passed.
 func (w *world) hurry() {
 	w.t.Helper()
-	db := w.raw()
-	defer db.Close()
-	if _, err := db.Exec("update process_instance set due_at = 0, lease_until = case when lease_until is null then null else 0 end where end_time is null"); err != nil {
+	if _, err := w.raw().Exec("update process_instance set due_at = 0, lease_until = case when lease_until is null then null else 0 end where end_time is null"); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-// raw connects to the database past the store.
+// raw is a connection to the database past the store.
 func (w *world) raw() *sql.DB {
 	w.t.Helper()
+	if w.past != nil {
+		return w.past
+	}
 	driver := "sqlite"
 	if strings.HasPrefix(w.address, "postgres") {
 		driver = "pgx"
@@ -293,6 +337,8 @@ func (w *world) raw() *sql.DB {
 		db.SetMaxOpenConns(1)
 		_, _ = db.Exec("pragma busy_timeout = 5000")
 	}
+	w.past = db
+	w.t.Cleanup(func() { _ = db.Close() })
 	return db
 }
 

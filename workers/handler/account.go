@@ -53,12 +53,18 @@ func registerToken(ctx context.Context, run process.Run) (*process.Answer, error
 	account := run.Resource()
 	match := process.Match{"accountId": account.ID(), "kind": "registrationToken"}
 	tokens, err := run.Find(ctx, "credential", match)
-	if err != nil || len(tokens) > 0 {
-		return nil, err
-	}
-	token, err := run.Create(ctx, "credential", match)
 	if err != nil {
 		return nil, err
 	}
-	return nil, run.Schedule(ctx, "credential.create", token, nil)
+	if len(tokens) == 0 {
+		token, err := run.Create(ctx, "credential", match)
+		if err != nil {
+			return nil, err
+		}
+		tokens = append(tokens, token)
+	}
+	if tokens[0].State() != "requested" {
+		return nil, nil
+	}
+	return nil, run.Schedule(ctx, "credential.create", tokens[0], nil)
 }

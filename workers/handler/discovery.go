@@ -96,7 +96,7 @@ func rediscover(ctx context.Context, run process.Run, agent, row *schema.Row, r 
 			return err
 		}
 	}
-	if row.State() == "requested" || row.State() == "registering" {
+	if unfinished(row) {
 		if err := run.Execute(ctx, lower(row)+".create", row, nil); err != nil {
 			return err
 		}

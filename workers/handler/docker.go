@@ -45,7 +45,7 @@ func hostAddress(ctx context.Context, run process.Run, host int64, text string) 
 			return nil, err
 		}
 		if address.Str("address") == text {
-			return address, nil
+			return address, activated(ctx, run, address, tie)
 		}
 	}
 	if run.Setting("docker.compute.auto.add.host.ip") != "true" {
@@ -55,18 +55,45 @@ func hostAddress(ctx context.Context, run process.Run, host int64, text string) 
 	if err != nil {
 		return nil, err
 	}
-	address, err := run.Create(ctx, "ipAddress", map[string]any{"address": text, "accountId": row.Get("accountId")})
+	address, err := reportedAddress(ctx, run, row, text)
 	if err != nil {
 		return nil, err
 	}
-	if err := createThenActivate(ctx, run, address, nil); err != nil {
-		return nil, err
-	}
-	tie, err := run.Create(ctx, "hostIpAddressMap", map[string]any{"hostId": host, "ipAddressId": address.ID()})
+	tie, err := one(ctx, run, "hostIpAddressMap", process.Match{"hostId": host, "ipAddressId": address.ID()}, nil)
 	if err != nil {
 		return nil, err
 	}
-	return address, createThenActivate(ctx, run, tie, nil)
+	return address, activated(ctx, run, address, tie)
+}
+
+// activated brings to active what is on its way there. What somebody has deactivated
+// stays so.
+func activated(ctx context.Context, run process.Run, rows ...*schema.Row) error {
+	for _, row := range rows {
+		if !unfinished(row) {
+			continue
+		}
+		if err := createThenActivate(ctx, run, row, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reportedAddress finds or makes the row of an address. Of those of the same text, which
+// several hosts may have, it is the one that was made for this host.
+func reportedAddress(ctx context.Context, run process.Run, host *schema.Row, text string) (*schema.Row, error) {
+	all, err := find(ctx, run, "ipAddress", process.Match{"address": text})
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range all {
+		if integer(a.Data()["hostId"]) == host.ID() {
+			return a, nil
+		}
+	}
+	return run.Create(ctx, "ipAddress", map[string]any{"address": text, "accountId": host.Get("accountId"),
+		"data": map[string]any{"hostId": host.ID()}})
 }
 
 // reportedPort records one port under the name that Docker gives it: 80/tcp.

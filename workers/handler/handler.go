@@ -150,7 +150,19 @@ func find(ctx context.Context, run process.Run, typ string, match process.Match)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(slices.Clone(rows), func(r *schema.Row) bool { return r.Removed() || r.State() == "removed" || r.State() == "purged" }), nil
+	return slices.DeleteFunc(slices.Clone(rows), gone), nil
+}
+
+// gone tells whether a row is removed. One that is still being removed is not, although
+// the moment is noted already: who began that has to end it.
+func gone(r *schema.Row) bool {
+	return r.Removed() && r.State() != "removing" || r.State() == "removed" || r.State() == "purged"
+}
+
+// unfinished tells whether a row is on its way to active: an attempt that made it may
+// have ended anywhere before that.
+func unfinished(r *schema.Row) bool {
+	return r.State() == "requested" || r.State() == "registering" || r.State() == "activating"
 }
 
 // one returns the row with the given values, making it if there is none.

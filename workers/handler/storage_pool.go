@@ -52,7 +52,7 @@ func dockerPool(ctx context.Context, run process.Run) (*process.Answer, error) {
 	}
 	match := process.Match{"kind": "docker", "external": true}
 	pools, err := find(ctx, run, "storagePool", match)
-	if err != nil || len(pools) > 0 {
+	if err != nil || len(pools) > 0 && pools[0].State() != "requested" {
 		return nil, err
 	}
 	if err := run.Lock(ctx, "DOCKER.EXTERNAL.POOL.CREATE"); err != nil {

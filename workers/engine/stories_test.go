@@ -1,0 +1,209 @@
+package engine_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/workers/handler"
+)
+
+// tales are the lives that are worth telling by hand. What they leave out is told by
+// the definitions: see walk.
+var tales = []struct {
+	name  string
+	empty bool // begins in an empty database
+	tell  func(s *tale)
+}{
+	{"a container with all that belongs to one", false, func(s *tale) {
+		key := s.post("sshKey", nil)
+		c := s.post("container", map[string]any{"imageId": int64(1), "accountId": int64(1), "name": "one", "ports": []any{"8080:80/tcp", "53/udp"},
+			"instanceLinks": map[string]any{"db": float64(1)}, "credentialIds": []any{float64(key.ID())},
+			"dockerHostIp": "10.0.0.7", "dockerPorts": map[string]any{"9/tcp": float64(9009)}})
+		s.want(c, "running")
+		for _, step := range []struct{ process, state string }{
+			{"instance.restart", "running"}, {"instance.stop", "stopped"}, {"instance.start", "running"},
+			{"instance.stop", "stopped"}, {"instance.remove", "removed"}, {"instance.restore", "stopped"}, {"instance.remove", "removed"}, {"instance.purge", "purged"},
+		} {
+			s.act(c, step.process)
+			s.want(c, step.state)
+		}
+		s.act(s.w.find("volume", process.Match{"instanceId": c.ID()})[0], "volume.purge")
+	}},
+	{"a start that cannot succeed", false, func(s *tale) {
+		c := s.post("container", map[string]any{"imageId": int64(1), "accountId": int64(1), "requestedHostId": float64(99)})
+		s.want(c, "removed")
+	}},
+	{"an installation gets its first agent", true, func(s *tale) {
+		a := s.post("agent", map[string]any{"uri": "sim://agent", "uuid": "agent", "managedConfig": false})
+		s.want(a, "active")
+		if n := len(s.w.find("host", nil)); n != 2 {
+			s.w.t.Errorf("it has %d hosts", n)
+		}
+		s.act(a, "agent.reconnect")
+		s.act(a, "agent.deactivate")
+		s.act(a, "agent.activate")
+		s.act(a, "agent.deactivate")
+		s.act(a, "agent.remove")
+		s.want(a, "removed")
+	}},
+	{"a host asks to join", false, func(s *tale) {
+		r := s.post("register", map[string]any{"key": "asked", "accountId": int64(1)})
+		s.want(r, "active")
+		if got := s.w.again(r); got.Str("accessKey") == "" && got.Field("accessKey") == nil {
+			s.w.t.Errorf("it got no key: %v", got.Map())
+		}
+	}},
+	{"a handler from outside", false, func(s *tale) {
+		h := s.post("externalHandler", map[string]any{"name": "demo", "processNames": []any{"pre.instance.stop,instance.stop", "genericobject.create"}})
+		s.want(h, "active")
+		s.act(s.w.find("instance", nil)[0], "instance.stop")
+		s.want(s.w.find("instance", nil)[0], "stopped")
+		s.act(h, "externalhandler.deactivate")
+		s.act(h, "externalhandler.activate")
+	}},
+	{"a pool of Docker", false, func(s *tale) {
+		p := s.post("storagePool", map[string]any{"kind": "docker", "accountId": int64(1)})
+		s.want(p, "active")
+		if n := len(s.w.find("storagePool", process.Match{"kind": "docker", "external": true})); n != 1 {
+			s.w.t.Errorf("there are %d pools for the registries", n)
+		}
+	}},
+}
+
+// given is what a row of a type needs beside references, to come to something.
+var given = map[string]map[string]any{
+	"agent":     {"uri": "sim://another", "uuid": "another", "managedConfig": false},
+	"container": {"startOnCreate": true},
+	"register":  {"key": "asked"},
+}
+
+// walk takes a new row of a kind through every process of its type that has logic, by
+// the shortest ways that the definitions have, and the dead ends last.
+func (s *tale) walk(k *resource.Kind, logic map[string][]string) {
+	todo := map[string]bool{}
+	for _, d := range resource.All.Processes(k.Type) {
+		todo[d.Name] = d.StateField() == "state" && len(logic[d.Name]) > 0 && d.Verb() != "create"
+	}
+	row := s.post(k.Type.Name, s.values(k.Type))
+	for {
+		way := shortest(k.Type, s.w.again(row).State(), todo)
+		if way == "" {
+			return
+		}
+		if todo[way] = false; len(logic[way]) > 0 {
+			s.act(row, way)
+			continue
+		}
+		s.w.act(row.Clone(), way) // only leads there
+		s.w.work(s.w.on(s.w.store, "60", handler.All()))
+	}
+}
+
+// values refers to the first row of each type that is referred to.
+func (s *tale) values(t *schema.Type) map[string]any {
+	out := map[string]any{}
+	for _, f := range t.Base().Columns() {
+		if f.RefType() == "" {
+			continue
+		}
+		if there := s.w.find(f.RefType(), nil); len(there) > 0 {
+			out[f.Name] = there[0].ID()
+		}
+	}
+	for name, v := range given[t.Name] {
+		out[name] = v
+	}
+	return out
+}
+
+// shortest names the next process on the shortest way from a state to one that is
+// still to be run; one that cannot be left again only when there is no other.
+func shortest(t *schema.Type, state string, todo map[string]bool) string {
+	type way struct{ state, first string }
+	last := ""
+	seen := []string{state}
+	for ways := []way{{state, ""}}; len(ways) > 0; ways = ways[1:] {
+		at := ways[0]
+		for _, d := range resource.All.Processes(t) {
+			if d.StateField() != "state" || !d.IsStart(at.state) {
+				continue
+			}
+			through, _ := d.Through.Get(at.state)
+			to, _ := d.Done.Get(through)
+			first := at.first
+			if first == "" {
+				first = d.Name
+			}
+			if todo[d.Name] && to != "purged" {
+				return first
+			}
+			if todo[d.Name] && last == "" {
+				last = first
+			}
+			if !slices.Contains(seen, to) {
+				seen = append(seen, to)
+				ways = append(ways, way{to, first})
+			}
+		}
+	}
+	return last
+}
+
+// Every process that has logic runs in a tale, and its worker dies at each seam of
+// it: before a transaction begins, before it is committed, after that, and between an
+// effect on a host and the reply. Another goes on, and all is as if nothing had been.
+// Then each chapter is told under the checks for idempotence, and comes to the same.
+// Neither the processes nor the seams are listed anywhere: a new handler is covered
+// without a word here, or this fails.
+func TestEveryProcessThroughEveryDeath(t *testing.T) {
+	t.Parallel()
+	file, m := first(t)
+	logic := attached(begin(t, file, m))
+	ran := &coverage{ran: map[string]bool{}, did: map[string]bool{}}
+	told := func(t *testing.T, name string, empty bool, tell func(s *tale)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &tale{ran: ran}
+			if s.w = begin(t, file, m); empty {
+				s.w = begin(t, "", memory{map[string]int{}, map[string]bool{}, map[string]int64{}})
+				if err := s.w.store.Migrate(s.w.ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tell(s)
+			seams := 0
+			for i, c := range s.chapters {
+				for n, died := 1, true; died && !t.Failed(); n++ {
+					t.Run(fmt.Sprintf("%d %s dies at %d", i+1, c.name, n), func(t *testing.T) { died = c.die(t, n) })
+					seams++
+				}
+				t.Run(fmt.Sprintf("%d %s is cut and run again", i+1, c.name), c.check)
+			}
+			t.Logf("%d chapters, %d seams", len(s.chapters), seams-len(s.chapters))
+		})
+	}
+	t.Run("tales", func(t *testing.T) {
+		for _, s := range tales {
+			told(t, s.name, s.empty, s.tell)
+		}
+		for _, k := range resource.All.Kinds() {
+			if len(resource.All.Processes(k.Type)) > 0 {
+				told(t, "the life of "+k.Type.Name, false, func(s *tale) { s.walk(k, logic) })
+			}
+		}
+	})
+	for name, handlers := range logic {
+		for _, h := range handlers {
+			if !ran.ran[name+" "+h] {
+				t.Errorf("no tale runs %s of %s", h, name)
+			}
+			if !ran.did[h] {
+				t.Errorf("%s does nothing in any tale", h)
+			}
+		}
+	}
+}
