@@ -31,6 +31,9 @@ func TestAHandlerThatHangsHoldsNoSlot(t *testing.T) {
 			t.Fatalf("it is %s while a handler hangs", got)
 		}
 		close(hang)
-		until(t, "what the handler was to do", func() bool { return w.again(c).State() == "running" })
+		until(t, "what the handler was to do", func() bool {
+			w.once(k, c) // Postgres may have ended the transaction meanwhile: then this is the next attempt
+			return w.again(c).State() == "running"
+		})
 	})
 }
