@@ -369,7 +369,7 @@ func (s *server) connected(ctx context.Context, agents []int64) (map[int64]bool,
 
 func (s *server) api(work *workers.Worker) api.Deps {
 	return api.Deps{Store: s.store, Bus: s.bus, Settings: s.settings, Log: s.log, Ready: s.ready.Done, Rest: rest.Config{
-		Store: s.store, Settings: s.settings, ServerID: s.id, Ring: s.queue.Ring,
+		Store: s.store, Settings: s.settings, ServerID: s.id, Ring: s.queue.Ring, Place: work.Place,
 		SettingsChanged: func() { s.tell(settingsChannel) },
 		Changed:         func(c rest.Change) { s.changed(c, work) },
 		RunTask:         s.runTask,

@@ -53,7 +53,7 @@ func show(ctx context.Context, bus *event.Bus, v *viewer, server string) (cancel
 		}()
 	}
 	all := bus.Subscribe(ctx, wire.ViewChannel, answer)
-	own := bus.Subscribe(ctx, wire.ServerChannel("api."+server), answer)
+	own := bus.SubscribeOwn(ctx, wire.ServerChannel("api."+server), answer)
 	return func() { all(); own() }
 }
 

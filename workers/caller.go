@@ -40,7 +40,7 @@ func newCaller(bus *event.Bus, server string, log *slog.Logger) *caller {
 
 // listen hears replies until ctx ends.
 func (c *caller) listen(ctx context.Context) {
-	own := c.bus.Subscribe(ctx, wire.ServerChannel(c.server), func(p string) { c.hear(ctx, p) })
+	own := c.bus.SubscribeOwn(ctx, wire.ServerChannel(c.server), func(p string) { c.hear(ctx, p) })
 	others := c.bus.Subscribe(ctx, wire.StrayChannel, func(p string) { c.hear(ctx, p) })
 	go func() {
 		<-ctx.Done()

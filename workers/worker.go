@@ -63,6 +63,26 @@ func New(d Deps) *Worker {
 // Engine is what runs the processes of this worker.
 func (w *Worker) Engine() *engine.Engine { return w.engine }
 
+// Place keeps a slot of this process for a process that is about to be born, or answers
+// nil. It is called once with what was born, or with nil to give the slot back.
+func (w *Worker) Place() func(*store.Born) {
+	use := w.Queue.Place()
+	if use == nil {
+		return nil
+	}
+	return func(b *store.Born) {
+		if b == nil {
+			use(nil)
+			return
+		}
+		use(func(ctx context.Context) {
+			if err := w.engine.ExecuteBorn(ctx, b); err != nil {
+				w.Log.DebugContext(ctx, "look failed", "id", b.Process.ID, "err", err)
+			}
+		})
+	}
+}
+
 // Run works until ctx ends, then finishes or hands back what is under way.
 func (w *Worker) Run(ctx context.Context) error {
 	w.caller.listen(ctx)
@@ -127,47 +147,68 @@ type stateChange struct {
 	Account  int64  `json:"accountId,omitempty"`
 }
 
-// publish tells the news, as many in one trip as there are.
+// gathering is how long news wait for more to go with them.
+const gathering = 5 * time.Millisecond
+
+// publish tells the news of a moment together.
 func (w *Worker) publish(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case c := <-w.news:
-			messages := news(nil, c)
-			for more := true; more && len(messages) < 200; {
-				select {
-				case c := <-w.news:
-					messages = news(messages, c)
-				default:
-					more = false
-				}
-			}
-			_ = w.Bus.PublishAll(ctx, messages) // whoever needs to be sure reads the rows
+			w.announce(ctx, w.gather(c))
 		}
 	}
 }
 
-// news adds what is told of a change.
-func news(messages []event.Message, c engine.Change) []event.Message {
-	add := func(channel string, v any) {
-		if text, err := wire.Encode(v); err == nil {
-			messages = append(messages, event.Message{Channel: channel, Payload: string(text)})
+func (w *Worker) gather(c engine.Change) []engine.Change {
+	changes := []engine.Change{c}
+	timer := time.NewTimer(gathering)
+	defer timer.Stop()
+	for len(changes) < 200 {
+		select {
+		case c := <-w.news:
+			changes = append(changes, c)
+		case <-timer.C:
+			return changes
 		}
 	}
-	name := wire.StateChange
-	if c.Progress {
-		name = wire.ProgressChange
+	return changes
+}
+
+// announce tells the changes; whoever needs to be sure reads the rows.
+func (w *Worker) announce(ctx context.Context, changes []engine.Change) {
+	named := map[string][]engine.Change{}
+	var always []event.Message
+	for _, c := range changes {
+		name := wire.StateChange
+		if c.Progress {
+			name = wire.ProgressChange
+		}
+		named[name] = append(named[name], c)
+		if revokes(c) {
+			text, _ := wire.Encode(wire.Revoked{Type: c.Type, ID: c.ID})
+			always = append(always, event.Message{Channel: wire.RevokeChannel, Payload: string(text)})
+		}
+		if engine.IsExternal(c.Type) {
+			always = append(always, event.Message{Channel: wire.ExternalChannel, Payload: "{}"})
+		}
 	}
+	if len(always) > 0 {
+		_ = w.Bus.PublishAll(ctx, always)
+	}
+	for name, list := range named {
+		_ = w.Bus.PublishHeard(ctx, wire.EventChannel(name), len(list), func(i int) string { return news(name, list[i]) })
+	}
+}
+
+// news is the event that tells of a change.
+func news(name string, c engine.Change) string {
 	data, _ := wire.Encode(stateChange{c.Previous, c.State, c.Account})
-	add(wire.EventChannel(name), &wire.Event{ID: uuid.NewString(), Name: name, ResourceType: wire.Text(c.Type), ResourceID: id(c.ID), Data: data, TimeMillis: time.Now().UnixMilli()})
-	if revokes(c) {
-		add(wire.RevokeChannel, wire.Revoked{Type: c.Type, ID: c.ID})
-	}
-	if engine.IsExternal(c.Type) {
-		messages = append(messages, event.Message{Channel: wire.ExternalChannel, Payload: "{}"})
-	}
-	return messages
+	text, _ := wire.Encode(&wire.Event{ID: uuid.NewString(), Name: name, ResourceType: wire.Text(c.Type), ResourceID: id(c.ID),
+		Data: data, TimeMillis: time.Now().UnixMilli()})
+	return string(text)
 }
 
 // revokes tells whether a change takes from somebody the right to be connected.

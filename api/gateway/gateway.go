@@ -129,7 +129,7 @@ func (g *Gateway) Dropped() int64 { return g.dropped.Load() }
 
 // Run listens for connections until ctx ends, then closes them all.
 func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
-	answers := g.Bus.Subscribe(ctx, g.address(), g.hear)
+	answers := g.Bus.SubscribeOwn(ctx, g.address(), g.hear)
 	defer answers()
 	revoked := g.Bus.Subscribe(ctx, wire.RevokeChannel, g.revoked)
 	defer revoked()

@@ -37,6 +37,9 @@ type Config struct {
 
 	// Ring wakes workers after a commit. It must not block.
 	Ring func([]store.Bell)
+	// Place keeps a worker in this process for a process that is about to be born, or
+	// answers nil. It is called once: with what was born, or with nil to give it back.
+	Place func() func(*store.Born)
 	// Changed announces a write that was answered. It must not block.
 	Changed func(Change)
 	// SettingsChanged is called after a write to the settings, once they have been

@@ -32,6 +32,32 @@ type write struct {
 	bells []store.Bell
 
 	launched []*store.Launched // their bells are known once it is durable
+	place    func(*store.Born) // a worker that waits for what is born, nil if none does
+	born     *store.Launched   // for that one
+	durable  bool
+}
+
+// lease is how long a claim of this server counts without a sign of life, and 0 if no
+// worker waits for it.
+func (w *write) lease() int64 {
+	if w.place == nil && w.api.Place != nil && w.born == nil {
+		w.place = w.api.Place()
+	}
+	if w.place == nil || w.born != nil {
+		return 0
+	}
+	return w.api.Settings.Int("process.lease.seconds") * 1000
+}
+
+// hand gives what was born to its worker once it is durable.
+func (w *write) hand() {
+	switch {
+	case w.place == nil:
+	case w.durable && w.born != nil:
+		w.place(w.born.Born)
+	default:
+		w.place(nil)
+	}
 }
 
 // errTaken says that somebody else has made a row that this request would have
@@ -41,14 +67,16 @@ var errTaken = errors.New("somebody else made it")
 // write runs f in a transaction and rings what it launched.
 func (r *request) write(label string, f func(*write) error) error {
 	w := &write{ctx: r.ctx, api: r.api}
+	defer w.hand()
 	now, err := r.api.Store.Clock(r.ctx)
 	if err != nil {
 		return err
 	}
 	err = r.api.Store.Write(r.ctx, label, func(t *store.Tx) error {
-		w.Tx, w.now, w.bells, w.launched = t, now, nil, nil
+		w.Tx, w.now, w.bells, w.launched, w.born = t, now, nil, nil, nil
 		return f(w)
 	})
+	w.durable = err == nil
 	for _, l := range w.launched {
 		w.bells = append(w.bells, l.Bells...)
 	}
@@ -68,9 +96,16 @@ func (w *write) launch(row *schema.Row, verb string, data map[string]any) error 
 		}
 		return w.Update(w.ctx, row)
 	}
-	l, err := w.Launch(w.ctx, store.Launch{Process: d, Row: row, Data: data, Priority: w.api.priority(d), Server: w.api.ServerID})
+	wanted := store.Launch{Process: d, Row: row, Data: data, Priority: w.api.priority(d), Server: w.api.ServerID}
+	if row.ID() == 0 {
+		wanted.Lease = w.lease()
+	}
+	l, err := w.Launch(w.ctx, wanted)
 	if err != nil {
 		return err
+	}
+	if l.Born != nil {
+		w.born = l
 	}
 	w.launched = append(w.launched, l)
 	return nil

@@ -12,7 +12,7 @@ import (
 )
 
 // The installation's own Postgres keeps a trail of every move of a state, with the
-// process whose row was written in the same transaction, and of what may not happen
+// process whose row was written or locked in the same transaction, and of what may not happen
 // to the row of a process. A refusal for a reason that passes is drawn in the same
 // place.
 const trail = `
@@ -27,9 +27,14 @@ create function chaos_now() returns bigint language sql as $$
 	select (extract(epoch from pg_catalog.clock_timestamp())*1000)::bigint $$;
 
 create function chaos_state() returns trigger language plpgsql as $$
+declare
+	known bigint := nullif(current_setting('chaos.process', true), '')::bigint;
 begin
+	if known is null then -- a run that only moves resources locks the row of its process
+		select id into known from process_instance where xmax = pg_current_xact_id()::xid and end_time is null and lease_until is not null limit 1;
+	end if;
 	insert into chaos_move (at, place, id, old, new, process, born)
-		values (chaos_now(), tg_table_name, new.id, old.state, new.state, nullif(current_setting('chaos.process', true), '')::bigint,
+		values (chaos_now(), tg_table_name, new.id, old.state, new.state, known,
 			strpos(coalesce(current_setting('chaos.born', true), ''), tg_table_name || ' ' || new.id || ',') > 0);
 	return null;
 end $$;

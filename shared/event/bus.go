@@ -27,7 +27,8 @@ type Bus struct {
 	mu       sync.Mutex
 	next     int
 	handlers map[topic]map[int]func(channel, payload string)
-	waiting  map[topic][]chan struct{} // for the server's word that a subscription is in force
+	own      map[string]func(payload string) // channels that nobody listens to but this process
+	waiting  map[topic][]chan struct{}       // for the server's word that a subscription is in force
 	live     map[topic]bool
 }
 
@@ -45,7 +46,7 @@ func New(client redis.UniversalClient, log *slog.Logger) *Bus {
 		prefix = fmt.Sprintf("cattle:%d:", c.Options().DB)
 	}
 	return &Bus{client: client, prefix: prefix, sub: client.Subscribe(context.Background()), log: log,
-		handlers: map[topic]map[int]func(string, string){}, waiting: map[topic][]chan struct{}{}, live: map[topic]bool{}}
+		handlers: map[topic]map[int]func(string, string){}, own: map[string]func(string){}, waiting: map[topic][]chan struct{}{}, live: map[topic]bool{}}
 }
 
 // Run delivers messages until ctx ends. Redis may come and go meanwhile: what is
@@ -111,8 +112,17 @@ func (b *Bus) confirm(t topic) {
 	delete(b.waiting, t)
 }
 
-// Publish sends a message and tells how many received it.
+// Publish sends a message and tells how many received it. What only this process
+// listens to stays in it.
 func (b *Bus) Publish(ctx context.Context, channel, payload string) (receivers int64, err error) {
+	b.mu.Lock()
+	own := b.own[channel]
+	b.mu.Unlock()
+	if own != nil {
+		b.published.Add(1)
+		own(payload)
+		return 1, nil
+	}
 	receivers, err = b.client.Publish(ctx, b.prefix+channel, payload).Result()
 	if err != nil {
 		b.unheard.Add(1)
@@ -124,6 +134,20 @@ func (b *Bus) Publish(ctx context.Context, channel, payload string) (receivers i
 
 // Message is a payload for a channel.
 type Message struct{ Channel, Payload string }
+
+// PublishHeard sends payloads to one channel, in two trips: if nobody hears the first,
+// nobody was there to hear the others, and they are not sent.
+func (b *Bus) PublishHeard(ctx context.Context, channel string, n int, payload func(i int) string) error {
+	heard, err := b.Publish(ctx, channel, payload(0))
+	if heard == 0 || err != nil || n == 1 {
+		return err
+	}
+	messages := make([]Message, 0, n-1)
+	for i := 1; i < n; i++ {
+		messages = append(messages, Message{channel, payload(i)})
+	}
+	return b.PublishAll(ctx, messages)
+}
 
 // PublishAll sends messages in one trip.
 func (b *Bus) PublishAll(ctx context.Context, messages []Message) error {
@@ -179,6 +203,21 @@ func (b *Bus) Heard(ctx context.Context, channels ...string) (map[string]int64, 
 // once the subscription is in force, or ctx ends; it comes into force later then.
 func (b *Bus) Subscribe(ctx context.Context, channel string, f func(payload string)) (cancel func()) {
 	return b.subscribe(ctx, topic{channel, false}, func(_, payload string) { f(payload) })
+}
+
+// SubscribeOwn is Subscribe for a channel that nobody else listens to. f is also called
+// by those who publish to it in this process, several at a time.
+func (b *Bus) SubscribeOwn(ctx context.Context, channel string, f func(payload string)) (cancel func()) {
+	end := b.Subscribe(ctx, channel, f)
+	b.mu.Lock()
+	b.own[channel] = f
+	b.mu.Unlock()
+	return func() {
+		b.mu.Lock()
+		delete(b.own, channel)
+		b.mu.Unlock()
+		end()
+	}
 }
 
 // SubscribeAll is Subscribe for all channels whose names begin with a prefix.

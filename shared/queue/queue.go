@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +31,8 @@ type Queue struct {
 	bells   chan process.Bell
 	own     chan process.Bell // answered in this process; what does not fit others may have
 	serving atomic.Bool       // this process has workers
+	places  chan struct{}     // one for each that works on what this process rang
+	work    context.Context   // of those
 	log     *slog.Logger
 	every   time.Duration
 	dropped atomic.Int64
@@ -182,35 +183,69 @@ func (q *Queue) Serve(ctx context.Context, slots int, look func(ctx context.Cont
 	if err != nil {
 		return fmt.Errorf("cannot serve the queue: %w", err)
 	}
-	var here sync.WaitGroup
+	q.places, q.work = make(chan struct{}, slots), work
 	for range slots {
-		here.Go(func() { q.serveOwn(ctx, work, look) })
+		go q.serveOwn(ctx, look)
 	}
 	q.serving.Store(true)
 	<-ctx.Done()
 	q.serving.Store(false) // what still waits for them the reconciler finds
 	server.Stop()
 	server.Shutdown()
-	done := make(chan struct{})
-	go func() { here.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(3 * time.Second): // their leases run out, others go on
-	}
+	q.drain(3 * time.Second)
 	return nil
+}
+
+// drain waits for those at work. Whoever takes longer is left alone: the lease runs
+// out, and another goes on.
+func (q *Queue) drain(most time.Duration) {
+	over := time.After(most)
+	for range cap(q.places) {
+		select {
+		case q.places <- struct{}{}:
+		case <-over:
+			return
+		}
+	}
+}
+
+// Place keeps one of the slots of this process for work that comes without a bell, or
+// answers nil if none is free. The caller calls use once: with the work, which begins
+// then, or with nil to give the place back.
+func (q *Queue) Place() (use func(work func(ctx context.Context))) {
+	if !q.serving.Load() {
+		return nil
+	}
+	select {
+	case q.places <- struct{}{}:
+	default:
+		return nil
+	}
+	return func(work func(ctx context.Context)) {
+		if work == nil {
+			<-q.places
+			return
+		}
+		go func() {
+			defer func() { <-q.places }()
+			work(q.work)
+		}()
+	}
 }
 
 // serveOwn answers bells that were rung in this process. One that could not be
 // answered is left to the reconciler.
-func (q *Queue) serveOwn(ctx, work context.Context, look func(ctx context.Context, id int64) error) {
+func (q *Queue) serveOwn(ctx context.Context, look func(ctx context.Context, id int64) error) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case b := <-q.own:
-			if err := look(work, b.ID); err != nil {
+			q.places <- struct{}{}
+			if err := look(q.work, b.ID); err != nil {
 				q.log.DebugContext(ctx, "look failed", "id", b.ID, "err", err)
 			}
+			<-q.places
 		}
 	}
 }

@@ -51,9 +51,12 @@ func (t *Tx) Likely(ctx context.Context, w Wanted) ([]Candidate, error) {
 	key := fmt.Sprint(w)
 	l := &t.s.likely
 	l.mu.Lock()
-	if list := l.lists[key]; list != nil && time.Now().Before(list.until) {
-		defer l.mu.Unlock()
-		return slices.Clone(list.hosts), nil
+	if list := l.lists[key]; list != nil {
+		if time.Now().Before(list.until) {
+			defer l.mu.Unlock()
+			return slices.Clone(list.hosts), nil
+		}
+		list.until = time.Now().Add(likelyFor) // one asks, the others take the old list meanwhile
 	}
 	l.mu.Unlock()
 	hosts, err := t.Candidates(ctx, w)
@@ -171,6 +174,12 @@ func (t *Tx) Take(ctx context.Context, host, pool, units int64, read func() erro
 			where m.host_id = host.id and m.removed is null and p.id = ? and p.state = 'active')`
 	args := []any{units, host, units, pool}
 	var n int64
+	t.s.likely.count(host, -units) // before it is so, that others who choose now choose another
+	defer func() {
+		if n == 0 {
+			t.s.likely.count(host, units)
+		}
+	}()
 	if t.pipe == nil {
 		n, err = t.exec(ctx, text, args...)
 	} else {
@@ -181,9 +190,6 @@ func (t *Tx) Take(ctx context.Context, host, pool, units int64, read func() erro
 	}
 	if err == nil {
 		err = t.Settle(ctx)
-	}
-	if n > 0 {
-		t.s.likely.count(host, -units)
 	}
 	return n > 0, err
 }

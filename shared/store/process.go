@@ -69,6 +69,7 @@ type Launch struct {
 	Priority int
 	Server   string // id of the server that asks
 	Parent   int64  // id of the process whose logic asks, 0 for none
+	Lease    int64  // milliseconds; if any, the process of a new row is claimed by Server as it is born
 	// From is the definition whose done state counts as the resource's state: a
 	// chained process starts from what its predecessor would have ended in.
 	From *process.Definition
@@ -80,6 +81,13 @@ type Launched struct {
 	ID     int64
 	Reason process.Reason
 	Bells  []Bell // to be rung after the commit
+	Born   *Born  // in place of a bell, where the process was claimed at once
+}
+
+// Born is a process that somebody has who knows its resource without asking.
+type Born struct {
+	Process *Process
+	Row     *schema.Row
 }
 
 // Bell says that a worker should look at a process now.
@@ -104,6 +112,9 @@ func (t *Tx) Launch(ctx context.Context, l Launch) (*Launched, error) {
 	if reason == process.Scheduled {
 		Transition(l.Row, def, l.From)
 	}
+	if fresh && l.Lease > 0 && reason == process.Scheduled {
+		return t.bear(ctx, l)
+	}
 	if fresh {
 		err = t.InsertWith(ctx, l.Row)
 	} else {
@@ -125,12 +136,15 @@ func (t *Tx) Launch(ctx context.Context, l Launch) (*Launched, error) {
 }
 
 // Transition moves the row in memory to the transitioning state of def and
-// forgets the error of an earlier process. A row that is under way stays.
+// forgets the error of an earlier process. A row that is under way stays, and goes on
+// saying why.
 func Transition(row *schema.Row, def, from *process.Definition) {
 	field := def.StateField()
-	if s := row.Str(field); process.Enter(def, from, s) != s {
-		row.Set(field, process.Enter(def, from, s))
+	s := row.Str(field)
+	if process.Enter(def, from, s) == s {
+		return
 	}
+	row.Set(field, process.Enter(def, from, s))
 	if field == "state" {
 		row.ClearField("transitioning")
 		row.ClearField("transitioningMessage")
@@ -155,13 +169,12 @@ func (t *Tx) insertProcess(ctx context.Context, l Launch, out *Launched, fresh b
 	if l.Row.ID() == 0 {
 		resource, key = "cast(currval(pg_get_serial_sequence(?, 'id')) as varchar)", quote(l.Row.Type().Table)
 	}
-	launched := func(id int64) {
-		out.ID = id
+	launched := func() {
 		if out.Reason == process.Scheduled {
-			out.Bells = []Bell{{ID: id, Priority: int64(l.Priority)}}
+			out.Bells = []Bell{{ID: out.ID, Priority: int64(l.Priority)}}
 		}
 	}
-	return t.insertLater(ctx, fresh, launched, `insert into process_instance (start_time, end_time, result, due_at, data, priority, process_name,
+	return t.insertLater(ctx, fresh, launched, []any{&out.ID}, `insert into process_instance (start_time, end_time, result, due_at, data, priority, process_name,
 		resource_type, resource_id, exit_reason, phase, start_process_server_id, parent_process_id)
 		values (`+t.s.now()+`, `+end+`, `+result+`, `+t.s.now()+`, ?, ?, ?, ?, `+resource+`, ?, ?, ?, ?) returning id`,
 		string(data), int64(l.Priority), l.Process.Name, l.Row.Type().Name, key, string(out.Reason), phase, l.Server, nullable(l.Parent))
@@ -211,12 +224,24 @@ func (s *Store) claimText() string {
 		returning ` + processColumns + s.now()
 }
 
-// Fence makes this transaction one of the run that claimed p, and renews the
-// lease. ErrFenced says that the run has lost its right to write.
-func (t *Tx) Fence(ctx context.Context, p *Process, leaseMillis int64) error {
-	return t.must(ctx, ErrFenced, `update process_instance set lease_until = `+t.s.now()+` + ?
-		where id = ? and run_epoch = ? and `+pending+``, leaseMillis, p.ID, p.RunEpoch)
+// Fence makes this transaction one of the run that claimed p: nobody can claim p until
+// it has ended. ErrFenced says that the run has lost its right to write.
+func (t *Tx) Fence(ctx context.Context, p *Process) error {
+	if t.pipe != nil {
+		t.pipe.waiting = append(t.pipe.waiting, statement{query: t.s.bind(fenceText), args: []any{p.ID, p.RunEpoch}, miss: ErrFenced})
+		return nil
+	}
+	var one int // no other transaction writes while this one is open
+	err := t.one(ctx, `select 1 from process_instance where id = ? and run_epoch = ? and `+pending, []any{p.ID, p.RunEpoch}, &one)
+	if errors.Is(err, ErrNotFound) {
+		return ErrFenced
+	}
+	return err
 }
+
+// A lock of the row costs less than a new version of it.
+const fenceText = `with held as (select 1 from process_instance where id = ? and run_epoch = ? and ` + pending + ` for no key update)
+	select 1/count(*) from held`
 
 // Pause ends an attempt that is not the last.
 type Pause struct {

@@ -325,26 +325,26 @@ func (t *Tx) Insert(ctx context.Context, row *schema.Row) error {
 // set, or the error told.
 func (t *Tx) InsertWith(ctx context.Context, row *schema.Row) error {
 	t.keep(row)
-	return t.insertLater(ctx, true, func(id int64) {
+	var id int64
+	return t.insertLater(ctx, true, func() {
 		row.Set("id", id)
 		row.Saved()
-	}, textsOf(row.Type()).insert, inserted(row)...)
+	}, []any{&id}, textsOf(row.Type()).insert, inserted(row)...)
 }
 
-// insertLater runs an insert that returns an id, now or with what is waited for next.
-func (t *Tx) insertLater(ctx context.Context, later bool, got func(id int64), query string, args ...any) error {
-	var id int64
+// insertLater runs an insert that returns something, now or with what is waited for next.
+func (t *Tx) insertLater(ctx context.Context, later bool, got func(), into []any, query string, args ...any) error {
 	if t.pipe == nil || !later {
-		err := t.one(ctx, query, args, &id)
+		err := t.one(ctx, query, args, into...)
 		if err == nil {
-			got(id)
+			got()
 		}
 		return err
 	}
 	t.pipe.waiting = append(t.pipe.waiting, statement{query: t.s.bind(query), args: args, into: func(r pgx.Row) error {
-		err := r.Scan(&id)
+		err := r.Scan(into...)
 		if err == nil {
-			got(id)
+			got()
 		}
 		return err
 	}})

@@ -133,11 +133,16 @@ func (e *Engine) execute(ctx context.Context, id int64) error {
 	case err != nil:
 		return fmt.Errorf("cannot claim process %d: %w", id, err)
 	}
-	e.Metrics.Claimed(taken)
+	return r.work(ctx)
+}
+
+// work runs the logic of a process that was claimed.
+func (r *run) work(ctx context.Context) error {
+	r.e.Metrics.Claimed(taken)
 	alive, stop := context.WithTimeout(ctx, r.top.def.Deadline())
 	defer stop()
 	go r.renew(alive, stop)
-	err = r.attempt(alive)
+	err := r.attempt(alive)
 	return r.conclude(context.WithoutCancel(ctx), err)
 }
 

@@ -94,6 +94,19 @@ func (r *run) claim(ctx context.Context, id int64) error {
 	return r.commit(ctx)
 }
 
+// begin takes a process that was claimed when it was born: nobody else can have it or
+// its resource, and nothing has to be read.
+func (r *run) begin(ctx context.Context, b *store.Born) error {
+	r.reset()
+	r.p, r.claimed, r.unlock = b.Process, time.Now(), func() {}
+	r.rows[key{b.Row.Type().Name, b.Row.ID()}] = b.Row
+	r.top = newFrame(r, nil, resource.All.Process(r.p.Name), b.Row, r.p.Data)
+	if _, err := r.settle(ctx); err != nil { // ended: with its commit
+		return err
+	}
+	return nil
+}
+
 func (r *run) reset() {
 	r.rows, r.found = map[key]*schema.Row{}, map[string]*found{}
 	r.born, r.fresh = map[*schema.Row]bool{}, map[*schema.Row]bool{}
@@ -258,7 +271,7 @@ func (r *run) commit(ctx context.Context) error {
 		return nil
 	}
 	if !r.fenced {
-		if err := r.tx.Fence(ctx, r.p, r.e.lease()); err != nil {
+		if err := r.tx.Fence(ctx, r.p); err != nil {
 			return err
 		}
 	}

@@ -2,10 +2,13 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/cattleio/cattle/shared/store"
 )
 
 // slotTime is how long an attempt may hold its slot. One that takes longer goes on
@@ -67,11 +70,31 @@ func (s *strays) returned() {
 // is made again once the lease has run out. An attempt that takes long goes on when
 // Execute has returned, until ctx ends.
 func (e *Engine) Execute(ctx context.Context, id int64) error {
+	return e.within(ctx, id, func() error { return e.execute(ctx, id) })
+}
+
+// ExecuteBorn is Execute for a process that this server claimed when it was born.
+func (e *Engine) ExecuteBorn(ctx context.Context, b *store.Born) error {
+	return e.within(ctx, b.Process.ID, func() error {
+		r := &run{e: e}
+		defer r.close()
+		if err := r.begin(ctx, b); errors.Is(err, errEnded) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		return r.work(ctx)
+	})
+}
+
+// within runs the first attempt, and those that are asked for meanwhile, as long as
+// there is a slot.
+func (e *Engine) within(ctx context.Context, id int64, first func() error) error {
 	if !e.strays.enter(id) {
 		return nil
 	}
 	done := make(chan error, 1)
-	go func() { done <- e.guarded(ctx, id) }()
+	go func() { done <- e.guarded(ctx, id, first) }()
 	timer := time.NewTimer(slotTime)
 	defer timer.Stop()
 	select {
@@ -91,20 +114,20 @@ func (e *Engine) Execute(ctx context.Context, id int64) error {
 	return nil
 }
 
-func (e *Engine) guarded(ctx context.Context, id int64) error {
-	err := e.careful(ctx, id)
+func (e *Engine) guarded(ctx context.Context, id int64, first func() error) error {
+	err := e.careful(ctx, id, first)
 	for e.strays.leave(id) {
-		err = e.careful(ctx, id)
+		err = e.careful(ctx, id, func() error { return e.execute(ctx, id) })
 	}
 	return err
 }
 
-func (e *Engine) careful(ctx context.Context, id int64) (err error) {
+func (e *Engine) careful(ctx context.Context, id int64, attempt func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			e.Log.ErrorContext(ctx, "engine panicked", "id", id, "err", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("internal error while running process %d", id)
 		}
 	}()
-	return e.execute(ctx, id)
+	return attempt()
 }

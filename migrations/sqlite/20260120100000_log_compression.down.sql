@@ -1,0 +1,1 @@
+-- Only Postgres compresses logs by itself.
