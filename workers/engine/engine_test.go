@@ -310,13 +310,29 @@ func (w *world) join(n int) (passed int) {
 	return passed
 }
 
+// A start is told to the host in commands, which are found by running one. Whichever of
+// them never succeeds, the start ends in what undoes it, and says why.
 func TestAStartThatCannotSucceedEndsWithItsReason(t *testing.T) {
 	t.Parallel()
 	testkit.Databases(t, func(t *testing.T, address string) {
 		w := newWorld(t, address)
 		k := w.worker()
-		for _, command := range []string{wire.StorageVolumeActivate, wire.ComputeInstanceActivate} {
-			c := w.container(nil)
+		fresh := func(name string) *schema.Row { // of an image that no host has
+			image := w.post("image", map[string]any{"uuid": "sim:" + name})
+			w.work(k)
+			return w.container(map[string]any{"imageId": image.ID()})
+		}
+		told := map[string]bool{}
+		w.agent.fail = func(e *wire.Event) string { told[e.Name] = true; return "" }
+		c := fresh("all")
+		w.work(k)
+		w.want(c, "running")
+		if len(told) < 3 {
+			t.Errorf("the host was told %v only", told)
+		}
+		for command := range told {
+			w.agent.fail = nil
+			c := fresh(command)
 			w.agent.fail = func(e *wire.Event) string {
 				if e.Name == command {
 					return "Failing [" + command + "]"
@@ -324,7 +340,6 @@ func TestAStartThatCannotSucceedEndsWithItsReason(t *testing.T) {
 				return ""
 			}
 			w.work(k)
-			w.agent.fail = nil
 			w.want(c, "removed")
 			row := w.again(c)
 			if row.Field("transitioning") != "error" || row.Field("transitioningMessage") != "Failing ["+command+"]" {

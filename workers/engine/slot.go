@@ -76,7 +76,7 @@ func (e *Engine) Execute(ctx context.Context, id int64) error {
 // ExecuteBorn is Execute for a process that this server claimed when it was born.
 func (e *Engine) ExecuteBorn(ctx context.Context, b *store.Born) error {
 	return e.within(ctx, b.Process.ID, func() error {
-		r := &run{e: e}
+		r := &run{e: e, checks: e.checks()}
 		defer r.close()
 		if err := r.begin(ctx, b); errors.Is(err, errEnded) {
 			return nil

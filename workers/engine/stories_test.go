@@ -178,8 +178,11 @@ func TestEveryProcessThroughEveryDeath(t *testing.T) {
 			seams := 0
 			for i, c := range s.chapters {
 				for n, died := 1, true; died && !t.Failed(); n++ {
-					t.Run(fmt.Sprintf("%d %s dies at %d", i+1, c.name, n), func(t *testing.T) { died = c.die(t, n) })
+					t.Run(fmt.Sprintf("%d %s dies at %d", i+1, c.name, n), func(t *testing.T) { died = c.die(t, n, false) })
 					seams++
+				}
+				for n, died := 1, c.posts; died && !t.Failed(); n++ {
+					t.Run(fmt.Sprintf("%d %s is born and dies at %d", i+1, c.name, n), func(t *testing.T) { died = c.die(t, n, true) })
 				}
 				t.Run(fmt.Sprintf("%d %s is cut and run again", i+1, c.name), c.check)
 			}

@@ -36,6 +36,7 @@ type tale struct {
 
 type chapter struct {
 	name   string
+	posts  bool   // its process may be claimed as it is born
 	file   string // the database before it
 	memory memory // what the host knew before it
 	ask    func(w *world)
@@ -148,6 +149,7 @@ func (s *tale) act(row *schema.Row, name string) {
 func (s *tale) post(typ string, values map[string]any) *schema.Row {
 	s.w.t.Helper()
 	var row *schema.Row
+	defer func() { s.chapters[len(s.chapters)-1].posts = true }()
 	named := map[string]any{"uuid": fmt.Sprint(typ, "-", len(s.chapters))}
 	maps.Copy(named, values)
 	s.step(typ+".post", func(w *world) {
@@ -164,17 +166,53 @@ func (s *tale) want(row *schema.Row, state string) {
 }
 
 // die tells the chapter again with a death at its n-th seam, or tells that there is none.
-func (c *chapter) die(t *testing.T, n int) (died bool) {
+// A process that is born claimed is run at once by whoever bore it.
+func (c *chapter) die(t *testing.T, n int, born bool) (died bool) {
 	w := begin(t, c.file, c.memory)
+	w.bears = born
 	c.ask(w)
 	k := w.mortal(n)
+	if born && w.born == nil {
+		t.Fatal("nothing was born")
+	}
+	if born {
+		_ = k.ExecuteBorn(w.ctx, w.born)
+	}
 	w.work(k)
 	w.store.Seam, w.agent.after = nil, nil
 	if k.dead {
+		w.accounted()
 		w.work(w.on(w.store, "60", handler.All()))
 	}
 	c.compare(t, w)
 	return k.dead
+}
+
+// accounted checks what holds at any moment: what is under way has a pending process that
+// is its own or holds it, and what a process is done with is not under way for it.
+func (w *world) accounted() {
+	w.t.Helper()
+	pending, last := map[string]bool{}, map[string]*schema.Row{}
+	for _, p := range w.find("processInstance", nil) {
+		at := p.Str("resourceType") + " " + p.Str("resourceId")
+		pending[at] = pending[at] || p.Get("endTime") == nil
+		pending[p.Key()] = p.Get("endTime") == nil
+		last[at] = p
+	}
+	for _, t := range resource.All.Tables() {
+		if len(resource.All.Processes(t)) == 0 {
+			continue
+		}
+		for _, row := range w.find(t.Name, nil) {
+			at := t.Name + " " + row.Key()
+			if resource.All.Moving(t, row.State()) && !pending[at] && !pending[fmt.Sprint(row.Int("claimProcessId"))] {
+				w.t.Errorf("%s is %s, and no process will move it on", at, row.State())
+			}
+			if p := last[at]; p != nil && p.Str("exitReason") == "DONE" && resource.All.Process(p.Str("processName")).IsTransitioning(row.State()) {
+				w.t.Errorf("%s is %s, and %s is done", at, row.State(), p.Str("processName"))
+			}
+		}
+	}
 }
 
 // mortal is a worker that dies at the n-th seam: before a transaction begins, before it
@@ -235,6 +273,9 @@ func (w *world) picture() map[string]string {
 		if w.agent.running[uuid] {
 			out["running "+uuid] = "yes"
 		}
+	}
+	for what, n := range w.agent.effects {
+		out["effects "+what] = fmt.Sprint(n)
 	}
 	for _, t := range resource.All.Tables() {
 		if t.Name == "processExecution" || t.Name == "setting" || t.Name == "task" {

@@ -35,6 +35,8 @@ type world struct {
 	store   *store.Store // of the story itself; it never dies
 	agent   *agent
 	past    *sql.DB
+	bears   bool              // what it posts is claimed as it is born
+	born    *store.Born       // the last of these
 	more    map[string]string // settings of the next worker
 	checked bool              // workers hold logic to the checks for idempotence
 }
@@ -88,12 +90,23 @@ func (w *world) worker(more ...process.Handler) *worker {
 // leased starts a worker whose lease lasts so many seconds.
 func (w *world) leased(seconds string, more ...process.Handler) *worker {
 	w.t.Helper()
+	return w.on(w.open(), seconds, append(handler.All(), more...))
+}
+
+// with starts a worker that has such logic alone.
+func (w *world) with(logic []process.Handler) *worker {
+	w.t.Helper()
+	return w.on(w.open(), "60", logic)
+}
+
+func (w *world) open() *store.Store {
+	w.t.Helper()
 	s, err := store.Open(w.ctx, w.address)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = s.Close() })
-	return w.on(s, seconds, append(handler.All(), more...))
+	return s
 }
 
 // set starts a worker with settings of its own.
@@ -116,9 +129,27 @@ func (w *world) on(s *store.Store, seconds string, logic []process.Handler) *wor
 	}
 	k := &worker{store: s}
 	k.Engine = engine.New(engine.Config{Store: s, Settings: settings, Caller: &line{w: w}, Locks: free{},
-		Ring: func([]store.Bell) {}, Tell: func([]engine.Change) {}, Server: fmt.Sprintf("%p", k), Handlers: logic,
+		Ring: w.heard, Tell: w.told, Server: fmt.Sprintf("%p", k), Handlers: logic,
 		Log: slog.New(w.log())})
 	return k
+}
+
+// heard is rung for what can be read, or rung too early.
+func (w *world) heard(bells []store.Bell) {
+	for _, b := range bells {
+		if _, err := w.store.Process(w.ctx, b.ID); errors.Is(err, store.ErrNotFound) {
+			w.t.Errorf("a bell rang for process %d before that could be read", b.ID)
+		}
+	}
+}
+
+// told is news of what can be read, or told too early.
+func (w *world) told(changes []engine.Change) {
+	for _, c := range changes {
+		if _, err := w.store.Get(w.ctx, resource.All.Type(c.Type), c.ID); errors.Is(err, store.ErrNotFound) {
+			w.t.Errorf("it was told that %s %d is %s before that could be read", c.Type, c.ID, c.State)
+		}
+	}
 }
 
 // log discards what workers say, but for complaints about logic under the checks.
@@ -259,7 +290,14 @@ func (w *world) launch(row *schema.Row, name string, data map[string]any) error 
 			}
 			*row = *fresh
 		}
-		_, err := tx.Launch(w.ctx, store.Launch{Process: resource.All.Process(name), Row: row, Data: data})
+		l := store.Launch{Process: resource.All.Process(name), Row: row, Data: data}
+		if w.bears && row.ID() == 0 {
+			l.Lease = 60_000
+		}
+		launched, err := tx.Launch(w.ctx, l)
+		if err == nil {
+			w.born = launched.Born
+		}
 		return err
 	})
 }
