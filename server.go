@@ -165,6 +165,9 @@ func (s *server) connect(ctx context.Context) (closing func(), err error) {
 	if err := s.secure(ctx); err != nil {
 		return nil, err
 	}
+	if !s.store.Seals() {
+		s.log.Warn("secrets are not encrypted in the database: encryption.keys is not set")
+	}
 	return func() { _ = client.Close(); stop(); _ = s.store.Close() }, nil
 }
 
@@ -215,6 +218,13 @@ func openStore(ctx context.Context, settings *config.Settings) (*store.Store, er
 // prepare brings the database to where this program can work with it.
 func prepare(ctx context.Context, s *store.Store, settings *config.Settings, embedded bool) error {
 	if err := s.Migrate(ctx); err != nil {
+		return err
+	}
+	keys, err := encryptionKeys(settings, embedded)
+	if err != nil {
+		return err
+	}
+	if err := s.UseKeys(ctx, keys); err != nil {
 		return err
 	}
 	if embedded { // we are alone: what ran before us died
@@ -325,6 +335,7 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 		clock := s.scheduler()
 		clock.Metrics = s.metrics
 		g.Go(func() error { return clock.Run(ctx) })
+		g.Go(func() error { s.reseal(ctx); return nil })
 	}
 	agents, web := ln, ln
 	if s.parts["gateway"] && s.parts["api"] {

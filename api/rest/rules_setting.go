@@ -140,6 +140,7 @@ func (r *request) appendSetting(b []byte, name string, row *schema.Row) []byte {
 		id = t.Obfuscate(id)
 	}
 	active, known := r.api.Settings.Lookup(name)
+	known = known && !config.Hidden(name)
 	o := open(b)
 	o.text("id", id)
 	o.text("type", "activeSetting")

@@ -144,11 +144,21 @@ func (s *Settings) Lookup(name string) (v Value, ok bool) {
 func (s *Settings) lookup(name string, depth int) (Value, bool) {
 	layers := *s.layers.Load()
 	for _, layer := range order {
-		if text, ok := layers[layer][name]; ok {
+		if text, ok := layers[layer][name]; ok && (layer != Database || !Hidden(name)) {
 			return Value{name, s.interpolate(text, depth), layer}, true
 		}
 	}
 	return Value{Name: name}, false
+}
+
+// Hidden tells whether a setting is a secret, or an address that may hold one: it is
+// never shown, put into others, or taken from the database.
+func Hidden(name string) bool {
+	switch strings.ToLower(name) {
+	case "encryption.keys", "db.url", "db.read.url", "redis.url":
+		return true
+	}
+	return false
 }
 
 // interpolate puts other settings in place of ${name}.
@@ -157,6 +167,9 @@ func (s *Settings) interpolate(text string, depth int) string {
 		return text
 	}
 	return os.Expand(text, func(name string) string {
+		if Hidden(name) {
+			return ""
+		}
 		v, _ := s.lookup(name, depth+1)
 		return v.Value
 	})

@@ -100,6 +100,10 @@ func Standard() map[string]string {
 		"api.sub.ping.interval.millis":               "5000",
 		"api.sub.max.pings":                          "8640",
 
+		// Secrets.
+		"encryption.keys":      "", // ID:BASE64,… the first encrypts, all decrypt
+		"encryption.keys.file": "", // holds them instead, a line each; encryption.keys in CATTLE_HOME if empty
+
 		// The server.
 		"http.host":       "127.0.0.1",
 		"http.port":       "8080",

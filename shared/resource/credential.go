@@ -12,7 +12,7 @@ var credential = Kind{
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r", schema.User: "r"},
 		Own: fields(owned|moving|public,
 			schema.String("publicValue", 4096).For(schema.Admin, "cru"),
-			schema.String("secretValue", 4096).For(schema.Admin, "cru"),
+			schema.String("secretValue", 4096).Sealed().For(schema.Admin, "cru"),
 		),
 	},
 	Processes:          lifecycle("credential", nil),

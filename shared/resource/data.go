@@ -13,7 +13,7 @@ var dataType = Kind{
 		Own: []*schema.Field{
 			schema.Int("id").Bare("").For(schema.Admin, "r"),
 			schema.String("name", 255).Filled("").For(schema.Admin, "cru"),
-			schema.String("value", 65535).Filled("").For(schema.Admin, "cru"),
+			schema.String("value", 65535).Sealed().Filled("").For(schema.Admin, "cru"),
 			schema.Bool("visible").Filled("true").Default(true).Initial(true).For(schema.Admin, "r"),
 		},
 	},

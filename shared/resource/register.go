@@ -29,9 +29,9 @@ var register = Kind{
 		Filters: map[string][]string{"token": {"eq"}},
 		Own: []*schema.Field{
 			schema.String("key", 255).Needed().For(schema.Admin, "cr").For(schema.Register, "cr"),
-			schema.New("authToken", "string").Stored().Bare("").NeverNull().For(schema.Admin, "r"),
+			schema.New("authToken", "string").Stored().Sealed().Bare("").NeverNull().For(schema.Admin, "r"),
 			schema.New("accessKey", "string").Stored().Bare("").NeverNull().For(schema.Admin, "r").For(schema.Register, "r"),
-			schema.New("secretKey", "string").Stored().Bare("").NeverNull().For(schema.Admin, "r").For(schema.Register, "r"),
+			schema.New("secretKey", "string").Stored().Sealed().Bare("").NeverNull().For(schema.Admin, "r").For(schema.Register, "r"),
 		},
 	},
 	Actions: map[string]Action{

@@ -25,7 +25,7 @@ var virtualMachine = Kind{
 			schema.Int("vcpu").Stored().Bare("c").For(schema.Admin, "cr").For(schema.User, "cr"),
 			schema.Ref("publicIpAddressPoolId", "ipPool").Stored().Bare("").For(schema.Admin, "cru"),
 			schema.New("libvirtVncAddress", "string").Stored().Bare("").NeverNull().For(schema.Admin, "r"),
-			schema.New("libvirtVncPassword", "string").Stored().Bare("").NeverNull().For(schema.Admin, "r"),
+			schema.New("libvirtVncPassword", "string").Stored().Sealed().Bare("").NeverNull().For(schema.Admin, "r"),
 		},
 	},
 }

@@ -46,6 +46,7 @@ type Field struct {
 	StoreNull          bool // an absent value stays null instead of being filled in
 	StartsUpdate       bool // a changed value starts the update process
 	Internal           bool // the engine's own, seen by nobody outside
+	Secret             bool // encrypted in the database
 
 	Fallback any // what the API fills in when a create leaves the field out
 	First    any // what every new row starts with, whoever makes it
@@ -125,6 +126,9 @@ func (f *Field) OnlyOne() *Field { f.Unique = true; return f }
 
 // Hidden makes the field accepted but never shown.
 func (f *Field) Hidden() *Field { f.WriteOnly = true; return f }
+
+// Sealed keeps the value encrypted in the database, if there is a key for that.
+func (f *Field) Sealed() *Field { f.Secret = true; return f }
 
 // KeepNull leaves an absent value null instead of filling in the owner.
 func (f *Field) KeepNull() *Field { f.StoreNull = true; return f }

@@ -56,7 +56,7 @@ func (t *Tx) insertClaimed(ctx context.Context, l Launch, out *Launched, early b
 	}
 	out.Born = &Born{Process: p, Row: l.Row.Clone()}
 	id, value := "", ""
-	args := []any{l.Lease, l.Server, string(data), int64(l.Priority), p.Name, p.ResourceType, l.Row.Key(), l.Server, nullable(l.Parent)}
+	args := []any{l.Lease, l.Server, t.s.sealDocument(string(data)), int64(l.Priority), p.Name, p.ResourceType, l.Row.Key(), l.Server, nullable(l.Parent)}
 	if early {
 		id, value = ", id", ", ?"
 		args = append(args, out.ID)

@@ -26,7 +26,7 @@ func (t *Tx) Log(ctx context.Context, p *Process, logs ...Attempt) error {
 	}
 	args := make([]any, 0, 3*len(logs))
 	for _, l := range logs {
-		args = append(args, p.ID, l.UUID, l.Text)
+		args = append(args, p.ID, l.UUID, t.s.sealDocument(l.Text))
 	}
 	row := "(?, ?, ?, " + t.s.now() + ")"
 	err := t.later(ctx, `insert into process_execution (process_instance_id, uuid, log, created) values `+

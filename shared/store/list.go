@@ -62,7 +62,7 @@ func (s *Store) List(ctx context.Context, q Query) (*Page, error) {
 	typ := q.Type.Base()
 	sort := q.sort()
 	rows, err := lite(s.readers.DB.QueryContext(ctx, s.listText(q)))
-	found, err := collect(typ, rows, err)
+	found, err := s.collect(typ, rows, err)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list %s: %w", q.Type.Plural, err)
 	}

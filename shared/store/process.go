@@ -44,7 +44,7 @@ const pending = "coalesce(end_time, 0) = 0"
 const processColumns = `id, process_name, resource_type, resource_id, data, priority, attempts, busy_count,
 	run_epoch, wake_seq, coalesce(wait_agent_id, 0), terminated, canceled, coalesce(parent_process_id, 0), coalesce(last_error, ''), coalesce(start_time, 0), `
 
-func scanProcess(r rows, err error) (*Process, error) {
+func (s *Store) scanProcess(r rows, err error) (*Process, error) {
 	p := &Process{}
 	var data sql.NullString
 	var resource string
@@ -54,6 +54,7 @@ func scanProcess(r rows, err error) (*Process, error) {
 		return nil, err
 	}
 	p.ResourceID, _ = strconv.ParseInt(resource, 10, 64)
+	data.String = s.openDocument(data.String)
 	p.Data = map[string]any{}
 	if data.String != "" && json.Unmarshal([]byte(data.String), &p.Data) != nil || p.Data == nil {
 		p.Data = map[string]any{}
@@ -177,7 +178,7 @@ func (t *Tx) insertProcess(ctx context.Context, l Launch, out *Launched, fresh b
 	return t.insertLater(ctx, fresh, launched, []any{&out.ID}, `insert into process_instance (start_time, end_time, result, due_at, data, priority, process_name,
 		resource_type, resource_id, exit_reason, phase, start_process_server_id, parent_process_id)
 		values (`+t.s.now()+`, `+end+`, `+result+`, `+t.s.now()+`, ?, ?, ?, ?, `+resource+`, ?, ?, ?, ?) returning id`,
-		string(data), int64(l.Priority), l.Process.Name, l.Row.Type().Name, key, string(out.Reason), phase, l.Server, nullable(l.Parent))
+		t.s.sealDocument(string(data)), int64(l.Priority), l.Process.Name, l.Row.Type().Name, key, string(out.Reason), phase, l.Server, nullable(l.Parent))
 }
 
 func nullable(id int64) any {
@@ -212,7 +213,7 @@ func readBells(rows rows, err error) ([]Bell, error) {
 // starts the lease. ErrNotFound says that there is nothing to do now: the process
 // has ended, is not due, or another run has it.
 func (t *Tx) Claim(ctx context.Context, id int64, server string, leaseMillis int64) (*Process, error) {
-	return scanProcess(t.query(ctx, t.s.claimText(), leaseMillis, server, id))
+	return t.s.scanProcess(t.query(ctx, t.s.claimText(), leaseMillis, server, id))
 }
 
 func (s *Store) claimText() string {
@@ -276,7 +277,7 @@ func (t *Tx) Pause(ctx context.Context, p *Process, w Pause) (bell Bell, due boo
 		step = ?, wait_resource = ?,
 		due_at = case when wake_seq <> ? then `+t.s.now()+` else `+t.s.now()+` + ? end
 		where id = ? and run_epoch = ? and `+pending+` returning id, wake_seq, run_epoch, priority`,
-		nullText(string(w.Reason)), w.Holding, nullable(w.WaitAgent), int64(back), int64(busy), string(data), nullText(clip(w.Error, 1024)),
+		nullText(string(w.Reason)), w.Holding, nullable(w.WaitAgent), int64(back), int64(busy), t.s.sealDocument(string(data)), nullText(clip(w.Error, 1024)),
 		nullText(clip(w.Step, 1024)), nullText(clip(w.Resource, 255)),
 		p.WakeSeq, w.DelayMillis, p.ID, p.RunEpoch)
 	if err != nil {
@@ -310,7 +311,7 @@ func (t *Tx) Finish(ctx context.Context, p *Process, reason process.Reason) erro
 	return t.must(ctx, ErrFenced, `update process_instance set end_time = `+t.s.now()+`, lease_until = null, holding = false,
 		running_process_server_id = null, wait_agent_id = null, exit_reason = ?, result = ?, phase = 'DONE', data = ?
 		where id = ? and run_epoch = ? and `+pending+``,
-		string(reason), nullText(reason.Result()), string(data), p.ID, p.RunEpoch)
+		string(reason), nullText(reason.Result()), t.s.sealDocument(string(data)), p.ID, p.RunEpoch)
 }
 
 // Held tells whether the process still holds what it has claimed.
@@ -349,7 +350,7 @@ func (s *Store) WakeAgent(ctx context.Context, agent int64, limit int) ([]Bell, 
 
 // Process reads one process instance, or ErrNotFound.
 func (s *Store) Process(ctx context.Context, id int64) (*Process, error) {
-	return scanProcess(s.query(ctx, `select `+processColumns+s.now()+` from process_instance where id = ?`, id))
+	return s.scanProcess(s.query(ctx, `select `+processColumns+s.now()+` from process_instance where id = ?`, id))
 }
 
 // Expire ends every lease at once. It is for the one server of an embedded database,

@@ -34,7 +34,7 @@ func (t *Tx) SaveRequest(ctx context.Context, r Request) error {
 	return t.later(ctx, `insert into agent_request (id, process_id, step_key, agent_id, name, reply_to, sends, status, reply)
 		values (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		on conflict (process_id, step_key) do update set sends = excluded.sends, reply_to = excluded.reply_to`,
-		r.ID, r.ProcessID, r.StepKey, r.AgentID, r.Name, r.ReplyTo, r.Sends, r.Status, nullText(string(r.Reply)))
+		r.ID, r.ProcessID, r.StepKey, r.AgentID, r.Name, r.ReplyTo, r.Sends, r.Status, nullText(t.s.sealDocument(string(r.Reply))))
 }
 
 // Requests reads what a process has asked and not yet used, by step.
@@ -52,7 +52,7 @@ func (t *Tx) Requests(ctx context.Context, processID int64) (map[string]*Request
 		if err := rows.Scan(&r.ID, &r.ProcessID, &r.StepKey, &r.AgentID, &r.Name, &r.ReplyTo, &r.Sends, &r.Status, &reply); err != nil {
 			return nil, err
 		}
-		r.Reply = []byte(reply)
+		r.Reply = []byte(t.s.openDocument(reply))
 		out[r.StepKey] = r
 	}
 	return out, rows.Err()
@@ -83,7 +83,7 @@ func (s *Store) StoreReply(ctx context.Context, id string, agent int64, administ
 		bells = nil
 		var pid int64
 		err := t.one(ctx, `update agent_request set status = 'replied', reply = ? where id = ? and (agent_id = ? and agent_id <> 0 or ?) and status = 'pending'
-			returning process_id`, []any{string(reply), id, agent, administrator}, &pid)
+			returning process_id`, []any{s.sealDocument(string(reply)), id, agent, administrator}, &pid)
 		if errors.Is(err, ErrNotFound) {
 			return nil
 		}

@@ -45,18 +45,21 @@ func textsOf(t *schema.Type) texts {
 func quote(name string) string { return `"` + name + `"` }
 
 // scan reads the columns of a type out of a result.
-func scan(t *schema.Type, rows rows) (*schema.Row, error) {
+func (s *Store) scan(t *schema.Type, rows rows) (*schema.Row, error) {
 	cols := t.Columns()
 	values := make([]any, len(cols))
 	into := make([]any, len(cols))
 	for i := range values {
 		into[i] = &values[i]
 	}
-	if err := rows.Scan(into...); err != nil {
+	err := rows.Scan(into...)
+	if err != nil {
 		return nil, err
 	}
 	for i, f := range cols {
-		values[i] = plain(f, values[i])
+		if values[i], err = s.opened(f, plain(f, values[i])); err != nil {
+			return nil, err
+		}
 	}
 	return schema.LoadRow(t, values), nil
 }
@@ -78,14 +81,14 @@ func plain(f *schema.Field, v any) any {
 	return v
 }
 
-func collect(t *schema.Type, rows rows, err error) ([]*schema.Row, error) {
+func (s *Store) collect(t *schema.Type, rows rows, err error) ([]*schema.Row, error) {
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var out []*schema.Row
 	for rows.Next() {
-		r, err := scan(t, rows)
+		r, err := s.scan(t, rows)
 		if err != nil {
 			return nil, err
 		}
@@ -112,14 +115,14 @@ func byID(t *schema.Type) string {
 func (t *Tx) Get(ctx context.Context, typ *schema.Type, id int64) (*schema.Row, error) {
 	typ = typ.Base()
 	rows, err := t.query(ctx, byID(typ), id)
-	return first(collect(typ, rows, err))
+	return first(t.s.collect(typ, rows, err))
 }
 
 // Get returns one committed row, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, typ *schema.Type, id int64) (*schema.Row, error) {
 	typ = typ.Base()
 	rows, err := s.query(ctx, byID(typ), id)
-	return first(collect(typ, rows, err))
+	return first(s.collect(typ, rows, err))
 }
 
 func where(typ *schema.Type, match process.Match) (string, []any) {
@@ -156,7 +159,7 @@ func (t *Tx) Find(ctx context.Context, typ *schema.Type, match process.Match) ([
 	typ = typ.Base()
 	q, args := findText(typ, match)
 	rows, err := t.query(ctx, q, args...)
-	return collect(typ, rows, err)
+	return t.s.collect(typ, rows, err)
 }
 
 // Find is a question for rows with the given values.
@@ -201,7 +204,7 @@ func (t *Tx) FindAll(ctx context.Context, finds []Find) ([][]*schema.Row, error)
 	if err != nil {
 		return nil, err
 	}
-	if err := readAll(answers, finds, asked, out); err != nil {
+	if err := t.s.readAll(answers, finds, asked, out); err != nil {
 		return nil, errors.Join(err, answers.Close())
 	}
 	if len(doubtful) > 0 {
@@ -236,7 +239,7 @@ func (t *Tx) findThere(ctx context.Context, finds []Find, doubtful []int, there 
 	if err != nil {
 		return err
 	}
-	return errors.Join(readAll(answers, finds, asked, out), answers.Close())
+	return errors.Join(t.s.readAll(answers, finds, asked, out), answers.Close())
 }
 
 func (t *Tx) findEach(ctx context.Context, finds []Find, out [][]*schema.Row) error {
@@ -255,11 +258,11 @@ func (t *Tx) finding(f Find) statement {
 	return statement{query: t.s.bind(q), args: args}
 }
 
-func readAll(answers pgx.BatchResults, finds []Find, asked []int, out [][]*schema.Row) error {
+func (s *Store) readAll(answers pgx.BatchResults, finds []Find, asked []int, out [][]*schema.Row) error {
 	for _, i := range asked {
 		r, err := answers.Query()
 		if err == nil {
-			out[i], err = collect(finds[i].Type.Base(), pgRows{r}, nil)
+			out[i], err = s.collect(finds[i].Type.Base(), pgRows{r}, nil)
 		}
 		if err != nil {
 			return err
@@ -273,7 +276,7 @@ func (s *Store) Find(ctx context.Context, typ *schema.Type, match process.Match)
 	typ = typ.Base()
 	q, args := findText(typ, match)
 	rows, err := s.query(ctx, q, args...)
-	return collect(typ, rows, err)
+	return s.collect(typ, rows, err)
 }
 
 // NewRow makes a row with what every new one starts with, then the given values.
@@ -313,7 +316,7 @@ func NewRow(typ *schema.Type, now int64, values map[string]any) *schema.Row {
 func (t *Tx) Insert(ctx context.Context, row *schema.Row) error {
 	t.keep(row)
 	var id int64
-	if err := t.one(ctx, textsOf(row.Type()).insert, inserted(row), &id); err != nil {
+	if err := t.one(ctx, textsOf(row.Type()).insert, t.s.inserted(row), &id); err != nil {
 		return err
 	}
 	row.Set("id", id)
@@ -329,7 +332,7 @@ func (t *Tx) InsertWith(ctx context.Context, row *schema.Row) error {
 	return t.insertLater(ctx, true, func() {
 		row.Set("id", id)
 		row.Saved()
-	}, []any{&id}, textsOf(row.Type()).insert, inserted(row)...)
+	}, []any{&id}, textsOf(row.Type()).insert, t.s.inserted(row)...)
 }
 
 // insertLater runs an insert that returns something, now or with what is waited for next.
@@ -355,13 +358,13 @@ func (t *Tx) insertLater(ctx context.Context, later bool, got func(), into []any
 // the latest.
 func (t *Tx) InsertAs(ctx context.Context, row *schema.Row) error {
 	t.keep(row)
-	err := t.later(ctx, textsOf(row.Type()).insertAs, append(inserted(row), row.ID())...)
+	err := t.later(ctx, textsOf(row.Type()).insertAs, append(t.s.inserted(row), row.ID())...)
 	row.Saved()
 	return err
 }
 
 // inserted lists the values of all columns but the id.
-func inserted(row *schema.Row) []any {
+func (s *Store) inserted(row *schema.Row) []any {
 	var args []any
 	values := row.Values()
 	for i, f := range row.Type().Columns() {
@@ -372,7 +375,7 @@ func inserted(row *schema.Row) []any {
 		if v == nil && f.NotNull {
 			v = zero(f)
 		}
-		args = append(args, v)
+		args = append(args, s.stored(f, v))
 	}
 	return args
 }
@@ -443,7 +446,7 @@ func (t *Tx) Update(ctx context.Context, row *schema.Row) error {
 			b.WriteString(", ")
 		}
 		b.WriteString(quote(typ.Field(name).Column) + " = ?")
-		args = append(args, row.Get(name))
+		args = append(args, t.s.stored(typ.Field(name), row.Get(name)))
 	}
 	if t.leaves(row) {
 		b.WriteString(", state_since = " + t.s.now())
@@ -480,5 +483,5 @@ func (t *Tx) Delete(ctx context.Context, typ *schema.Type, id int64) error {
 func (s *Store) Purgeable(ctx context.Context, typ *schema.Type, limit int) ([]*schema.Row, error) {
 	rows, err := s.query(ctx, "select "+textsOf(typ).columns+" from "+quote(typ.Table)+
 		" where state = 'removed' and removed is not null and remove_time < "+s.now()+" order by remove_time limit ?", int64(limit))
-	return collect(typ, rows, err)
+	return s.collect(typ, rows, err)
 }

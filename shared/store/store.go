@@ -31,6 +31,8 @@ import (
 	"github.com/uptrace/bun/dialect/pgdialect"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	"modernc.org/sqlite"
+
+	"github.com/cattleio/cattle/shared/seal"
 )
 
 // Errors that callers branch on.
@@ -52,6 +54,7 @@ type Store struct {
 	likely  likely
 	commits atomic.Int64
 	trips   atomic.Int64
+	keys    *seal.Ring // nil keeps secrets as they are
 	// Seam is asked before a transaction begins, before it commits and after it
 	// has. An error at a seam is the death of this server there: tests find all
 	// seams by it and die at each. nil goes on.

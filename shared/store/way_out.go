@@ -189,7 +189,7 @@ func (t *Tx) bury(ctx context.Context, o Order, p *schema.Row, now int64) error 
 	}
 	_, err = t.exec(ctx, `update process_instance set end_time = ?, lease_until = null, holding = false, running_process_server_id = null,
 		wait_agent_id = null, exit_reason = ?, result = ?, phase = 'DONE', data = ?, last_error = ? where id = ?`,
-		now, string(process.Forced), result, string(text), clip(orders("forced to "+o.Outcome, o), 1024), p.ID())
+		now, string(process.Forced), result, t.s.sealDocument(string(text)), clip(orders("forced to "+o.Outcome, o), 1024), p.ID())
 	if err != nil {
 		return err
 	}
