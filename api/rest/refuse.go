@@ -96,8 +96,10 @@ func asFault(err error) *fault.Fault {
 		return fault.Unauthorized()
 	case errors.Is(err, store.ErrNotFound):
 		return fault.NotFound()
-	case errors.Is(err, store.ErrCannotStart), errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotUnique):
+	case errors.Is(err, store.ErrCannotStart), errors.Is(err, store.ErrConflict):
 		return fault.Conflict("%v", err)
+	case errors.Is(err, store.ErrNotUnique): // the database's own words are not for callers
+		return fault.Conflict("%v", store.ErrNotUnique)
 	case store.Passing(err), store.Away(err), errors.Is(err, store.ErrUnsure):
 		return &fault.Fault{Status: fiber.StatusServiceUnavailable, Code: "Service Unavailable"}
 	}
