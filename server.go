@@ -343,7 +343,7 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 	}
 	if s.parts["gateway"] {
 		s.ready.Add(1)
-		gate := gateway.New(gateway.Config{Ready: s.ready.Done, Bus: s.bus, Locks: s.locks, Server: s.id, Log: s.log, Settings: s.settings, Sim: simulate, Metrics: s.scraped()})
+		gate := gateway.New(gateway.Config{Ready: s.ready.Done, Bus: s.bus, Locks: s.locks, Server: s.id, Log: s.log, Settings: s.settings, Sim: simulate, Count: s.locks.Count, Metrics: s.scraped()})
 		s.measureGateway(gate)
 		g.Go(func() error { return gate.Run(ctx, agents) })
 	}
@@ -379,7 +379,7 @@ func (s *server) connected(ctx context.Context, agents []int64) (map[int64]bool,
 }
 
 func (s *server) api(work *workers.Worker) api.Deps {
-	return api.Deps{Store: s.store, Bus: s.bus, Settings: s.settings, Log: s.log, Ready: s.ready.Done, Rest: rest.Config{
+	return api.Deps{Store: s.store, Count: s.locks.Count, Bus: s.bus, Settings: s.settings, Log: s.log, Ready: s.ready.Done, Rest: rest.Config{
 		Store: s.store, Settings: s.settings, ServerID: s.id, Ring: s.queue.Ring, Place: work.Place,
 		SettingsChanged: func() { s.tell(settingsChannel) },
 		Changed:         func(c rest.Change) { s.changed(c, work) },

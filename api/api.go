@@ -26,7 +26,8 @@ type Deps struct {
 	Bus      *event.Bus
 	Settings *config.Settings
 	Rest     rest.Config
-	Ready    func() // called once, when all but the port is open
+	Count    func(ctx context.Context, name string, window time.Duration) (int64, error) // for all servers; nil counts here
+	Ready    func()                                                                      // called once, when all but the port is open
 	Log      *slog.Logger
 }
 
@@ -37,6 +38,7 @@ const maxBody = 8 << 20
 func Run(ctx context.Context, d Deps, ln net.Listener) error {
 	if d.Rest.Auth == nil {
 		d.Rest.Auth = auth.New(d.Store, d.Settings)
+		d.Rest.Auth.Failures.Shared = d.Count
 	}
 	if d.Rest.Log == nil {
 		d.Rest.Log = d.Log

@@ -20,6 +20,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/cattleio/cattle/shared/config"
+	"github.com/cattleio/cattle/shared/fault"
+	"github.com/cattleio/cattle/shared/limit"
 	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/store"
@@ -68,7 +70,8 @@ type Auth struct {
 	store    *store.Store
 	settings *config.Settings
 	views    map[string]*View
-	limit    *limit
+	// Failures are the attempts that failed.
+	Failures *limit.Failures
 
 	mu    sync.Mutex
 	known map[Login]entry
@@ -87,7 +90,7 @@ const (
 
 // New returns an Auth over the accounts and credentials of a store.
 func New(s *store.Store, settings *config.Settings) *Auth {
-	return &Auth{store: s, settings: settings, views: views(), limit: newLimit(), known: map[Login]entry{}}
+	return &Auth{store: s, settings: settings, views: views(), Failures: limit.NewFailures(), known: map[Login]entry{}}
 }
 
 // View returns the projection of a kind of account, nil if it has none.
@@ -131,7 +134,7 @@ func (a *Auth) Identify(ctx context.Context, l Login) (Caller, error) {
 func (a *Auth) identify(ctx context.Context, l Login, now time.Time) (Caller, error) {
 	user, password, given := basic(l.Authorization)
 	if given {
-		c, err := a.check(ctx, attempt{l.Address, user}, password, now)
+		c, err := a.check(ctx, limit.Attempt{Address: l.Address, Key: user, Secret: password}, now)
 		if err == nil {
 			return a.impersonate(ctx, c, l.AccountUUID)
 		}
@@ -151,19 +154,28 @@ func (a *Auth) identify(ctx context.Context, l Login, now time.Time) (Caller, er
 
 // check verifies a user and password. Failures are counted where security is on;
 // where it is off they come from every client without keys.
-func (a *Auth) check(ctx context.Context, who attempt, password string, now time.Time) (Caller, error) {
-	secured := a.Secured()
-	if secured && a.limit.exceeded(who, now) {
-		return Caller{}, ErrRefused
+func (a *Auth) check(ctx context.Context, who limit.Attempt, now time.Time) (Caller, error) {
+	if !a.Secured() {
+		return a.verify(ctx, who.Key, who.Secret, now)
 	}
-	c, err := a.verify(ctx, who.user, password, now)
+	bounds := Bounds(a.settings)
+	if wait := a.Failures.Wait(who, bounds, now); wait > 0 {
+		return Caller{}, fault.TooMany(wait, "too many attempts have failed")
+	}
+	c, err := a.verify(ctx, who.Key, who.Secret, now)
 	switch {
-	case secured && errors.Is(err, ErrRefused):
-		a.limit.failure(who, now)
-	case secured && err == nil:
-		a.limit.success(who)
+	case errors.Is(err, ErrRefused):
+		a.Failures.Failed(ctx, who, bounds, now)
+	case err == nil:
+		a.Failures.Passed(who, bounds, now)
 	}
 	return c, err
+}
+
+// Bounds are how many attempts may fail in a minute.
+func Bounds(s interface{ Int(string) int64 }) limit.Bounds {
+	return limit.Bounds{Pair: s.Int("api.auth.failures.per.minute"), Address: s.Int("api.auth.failures.per.address.per.minute"),
+		Key: s.Int("api.auth.failures.per.key.per.minute"), Window: time.Minute}
 }
 
 func (a *Auth) verify(ctx context.Context, user, password string, now time.Time) (Caller, error) {
@@ -303,6 +315,12 @@ func (a *Auth) option(kind, name string, kinds ...string) bool {
 
 // clean tells whether every database takes the text.
 func clean(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
+
+// KeyName is the user that a header of basic authentication names, "" for none.
+func KeyName(header string) string {
+	user, _, _ := basic(header)
+	return user
+}
 
 func basic(header string) (user, password string, ok bool) {
 	scheme, rest, _ := strings.Cut(header, " ")

@@ -30,6 +30,7 @@ import (
 
 	"github.com/cattleio/cattle/shared/event"
 	"github.com/cattleio/cattle/shared/fault"
+	"github.com/cattleio/cattle/shared/limit"
 	"github.com/cattleio/cattle/shared/lock"
 	"github.com/cattleio/cattle/shared/wire"
 )
@@ -62,6 +63,8 @@ type Config struct {
 	Settings Settings
 	// Sim plays an agent whose address is sim://, nil if this gateway plays none.
 	Sim func(wire.Parcel) Player
+	// Count counts failed attempts for all servers; nil leaves that to each.
+	Count func(ctx context.Context, name string, window time.Duration) (int64, error)
 	// Metrics answers GET /metrics, nil if this is not the place for it.
 	Metrics http.Handler
 }
@@ -90,6 +93,7 @@ type Gateway struct {
 	playing  map[int64]*played
 	asked    map[string]chan string // what is heard, by id of the question
 	known    map[string]vouched
+	failures *limit.Failures
 	teller   string // the API server that answered last
 
 	dropped atomic.Int64
@@ -98,7 +102,8 @@ type Gateway struct {
 // New returns a gateway.
 func New(c Config) *Gateway {
 	g := &Gateway{Config: c, sessions: map[int64]*session{}, streams: map[*stream]bool{}, playing: map[int64]*played{},
-		asked: map[string]chan string{}, known: map[string]vouched{}}
+		asked: map[string]chan string{}, known: map[string]vouched{}, failures: limit.NewFailures()}
+	g.failures.Shared = c.Count
 	g.changes = newChanges(g)
 	return g
 }
@@ -213,6 +218,10 @@ func refuse(w http.ResponseWriter, err error) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	body := map[string]any{"id": uuid.NewString(), "type": "error", "links": map[string]any{}, "actions": map[string]any{},
 		"status": f.Status, "code": f.Code, "message": f.Code, "detail": nil}
+	if after := f.RetryAfter(); after != "" {
+		w.Header().Set("Retry-After", after)
+		body["message"] = f.Message
+	}
 	switch f.Status {
 	case http.StatusUnauthorized:
 		time.Sleep(refusalDelay) // guessing is slow, whatever was wrong

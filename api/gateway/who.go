@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cattleio/cattle/shared/fault"
+	"github.com/cattleio/cattle/shared/limit"
 	"github.com/cattleio/cattle/shared/wire"
 )
 
@@ -27,22 +29,34 @@ type vouched struct {
 // login is what a caller says about itself.
 type login struct {
 	wire.AuthRequest
-	secret string
+	secret  string
+	address string // of the peer
 }
 
 func loginOf(r *http.Request, agent string) login {
 	var l login
 	l.AgentID, l.AccountUUID = agent, r.Header.Get("X-Account-Uuid")
 	l.AccessKey, l.secret, _ = r.BasicAuth()
+	l.address, _, _ = net.SplitHostPort(r.RemoteAddr)
 	return l
 }
 
 // who authenticates a caller and finds the agent whose commands it is due.
 func (g *Gateway) who(ctx context.Context, l login) (*wire.Caller, error) {
+	bounds, as, now := g.bounds(), limit.Attempt{Address: l.address, Key: l.AccessKey, Secret: l.secret}, time.Now()
+	if wait := g.failures.Wait(as, bounds, now); wait > 0 && l.AccessKey != "" {
+		return nil, fault.TooMany(wait, "too many attempts have failed")
+	}
 	c, err := g.vouch(ctx, l)
 	switch {
 	case err != nil:
 		return nil, err
+	case c == nil && l.AccessKey != "":
+		g.failures.Failed(ctx, as, bounds, now)
+	case c != nil && c.KeyID != 0:
+		g.failures.Passed(as, bounds, now)
+	}
+	switch {
 	case c == nil:
 		return nil, fault.Unauthorized()
 	case c.Status == http.StatusUnprocessableEntity:
@@ -51,6 +65,15 @@ func (g *Gateway) who(ctx context.Context, l login) (*wire.Caller, error) {
 		return nil, &fault.Fault{Status: c.Status, Code: c.Code}
 	}
 	return c, nil
+}
+
+// bounds are how many attempts may fail in a minute.
+func (g *Gateway) bounds() limit.Bounds {
+	if g.Settings == nil {
+		return limit.Bounds{}
+	}
+	return limit.Bounds{Pair: g.Settings.Int("api.auth.failures.per.minute"), Address: g.Settings.Int("api.auth.failures.per.address.per.minute"),
+		Key: g.Settings.Int("api.auth.failures.per.key.per.minute"), Window: time.Minute}
 }
 
 // may tells whether a caller may use a method of a resource; nil is one that does

@@ -23,6 +23,7 @@ import (
 
 	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/shared/config"
+	"github.com/cattleio/cattle/shared/limit"
 	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/store"
 )
@@ -88,6 +89,7 @@ type API struct {
 	shapes    map[*auth.Type]*shape
 	schemas   map[*auth.View]*document
 	processes []processDoc
+	buckets   *limit.Buckets
 }
 
 // New returns an API. It works out everything that requests have in common.
@@ -98,7 +100,7 @@ func New(c Config) *API {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	a := &API{Config: c, shapes: map[*auth.Type]*shape{}, schemas: map[*auth.View]*document{}, processes: processDocs()}
+	a := &API{Config: c, shapes: map[*auth.Type]*shape{}, schemas: map[*auth.View]*document{}, processes: processDocs(), buckets: limit.NewBuckets()}
 	for _, kind := range []string{schema.Admin, schema.SuperAdmin, schema.ReadAdmin, schema.User, schema.Agent, schema.AgentRegister, schema.Register} {
 		view := c.Auth.View(kind)
 		for _, name := range view.Names() {

@@ -46,6 +46,9 @@ func (r *request) refuse(err error) error {
 		r.c.Set(fiber.HeaderWWWAuthenticate, `Basic realm="`+strings.ReplaceAll(
 			r.api.text("api.auth.realm", "Enter API access key and secret key as username and password"), `"`, `'`)+`"`)
 	}
+	if after := f.RetryAfter(); after != "" {
+		r.c.Set(fiber.HeaderRetryAfter, after)
+	}
 	return r.send(f.Status, appendFault(nil, id, f))
 }
 

@@ -130,6 +130,9 @@ func (r *request) serve() error {
 	} else if r.segments[0] != "v1" && !r.isMetrics() {
 		return fault.Invalid("UnsupportedVersion", "", "there is no version %s", r.segments[0])
 	}
+	if err := r.allowed("address", r.c.Context().RemoteIP().String()); err != nil {
+		return err
+	}
 	if r.isScript() {
 		return r.script()
 	}
@@ -140,6 +143,9 @@ func (r *request) serve() error {
 		Address:       r.c.Context().RemoteIP().String(),
 	})
 	if err != nil {
+		return err
+	}
+	if err := r.allowed("key", r.keyName()); err != nil {
 		return err
 	}
 	r.c.Set("X-API-Client-IP", r.clientIP)

@@ -72,6 +72,12 @@ func Standard() map[string]string {
 		"event.data.volumeStoragePoolMap":          "volume[${event.data.volume}]|storagePool",
 
 		// The API.
+		"api.auth.failures.per.minute":               "20",   // at one key from one address
+		"api.auth.failures.per.address.per.minute":   "200",  // at all keys
+		"api.auth.failures.per.key.per.minute":       "1000", // from all addresses
+		"api.rate.per.key":                           "0",    // requests a second; 0 is no limit
+		"api.rate.per.address":                       "0",
+		"api.rate.burst.seconds":                     "10", // for which requests may be saved up
 		"api.allow.client.override":                  "false",
 		"api.auth.header.enabled":                    "false",
 		"api.auth.realm":                             "Enter API access key and secret key as username and password",

@@ -2,16 +2,21 @@
 // border translates them in one place.
 package fault
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
 
 // Fault is a refusal in the shape that clients know: a status, a code that they
 // compare exactly, and the field that was wrong.
 type Fault struct {
 	Status  int
 	Code    string
-	Field   string // only of validation faults
-	Message string // a sentence for people, may be empty
-	Bare    bool   // a 422 that is about no single field
+	Field   string        // only of validation faults
+	Message string        // a sentence for people, may be empty
+	Bare    bool          // a 422 that is about no single field
+	After   time.Duration // when to ask again, 0 if that is not known
 }
 
 func (f *Fault) Error() string {
@@ -59,6 +64,19 @@ func Conflict(format string, args ...any) *Fault {
 // Forbidden refuses what the caller may not do.
 func Forbidden(format string, args ...any) *Fault {
 	return &Fault{Status: 403, Code: "Forbidden", Message: fmt.Sprintf(format, args...)}
+}
+
+// TooMany refuses whoever asks too often, for a while.
+func TooMany(after time.Duration, format string, args ...any) *Fault {
+	return &Fault{Status: 429, Code: "Too Many Requests", Message: fmt.Sprintf(format, args...), After: after}
+}
+
+// RetryAfter is the header of that name in whole seconds, "" for none.
+func (f *Fault) RetryAfter() string {
+	if f.After <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64((f.After+time.Second-1)/time.Second), 10)
 }
 
 // Unavailable says that a service outside did not answer.

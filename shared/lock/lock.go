@@ -47,6 +47,16 @@ func (l *Locks) Try(ctx context.Context, name string, ttl time.Duration) (free f
 // Refusals counts the locks that somebody else had.
 func (l *Locks) Refusals() int64 { return l.refusals.Load() }
 
+// Count raises a number that all servers share, and that is forgotten after a time.
+func (l *Locks) Count(ctx context.Context, name string, ttl time.Duration) (int64, error) {
+	key := "cattle:count:" + name
+	p := l.client.Pipeline()
+	p.SetNX(ctx, key, 0, ttl)
+	n := p.Incr(ctx, key)
+	_, err := p.Exec(ctx)
+	return n.Val(), err
+}
+
 // Lead calls f while this process is the leader under a name, and returns when ctx
 // ends. f's context ends when the lead is lost. Two leaders for a moment are
 // possible and must be harmless.
