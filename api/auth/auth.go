@@ -158,7 +158,7 @@ func (a *Auth) check(ctx context.Context, who limit.Attempt, now time.Time) (Cal
 	if !a.Secured() {
 		return a.verify(ctx, who.Key, who.Secret, now)
 	}
-	bounds := Bounds(a.settings)
+	bounds := limit.PerMinute(a.settings.Int)
 	if wait := a.Failures.Wait(who, bounds, now); wait > 0 {
 		return Caller{}, fault.TooMany(wait, "too many attempts have failed")
 	}
@@ -170,12 +170,6 @@ func (a *Auth) check(ctx context.Context, who limit.Attempt, now time.Time) (Cal
 		a.Failures.Passed(who, bounds, now)
 	}
 	return c, err
-}
-
-// Bounds are how many attempts may fail in a minute.
-func Bounds(s interface{ Int(string) int64 }) limit.Bounds {
-	return limit.Bounds{Pair: s.Int("api.auth.failures.per.minute"), Address: s.Int("api.auth.failures.per.address.per.minute"),
-		Key: s.Int("api.auth.failures.per.key.per.minute"), Window: time.Minute}
 }
 
 func (a *Auth) verify(ctx context.Context, user, password string, now time.Time) (Caller, error) {

@@ -72,8 +72,7 @@ func (g *Gateway) bounds() limit.Bounds {
 	if g.Settings == nil {
 		return limit.Bounds{}
 	}
-	return limit.Bounds{Pair: g.Settings.Int("api.auth.failures.per.minute"), Address: g.Settings.Int("api.auth.failures.per.address.per.minute"),
-		Key: g.Settings.Int("api.auth.failures.per.key.per.minute"), Window: time.Minute}
+	return limit.PerMinute(g.Settings.Int)
 }
 
 // may tells whether a caller may use a method of a resource; nil is one that does

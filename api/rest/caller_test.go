@@ -182,10 +182,13 @@ func TestGuessingEnds(t *testing.T) {
 	_, keys := s.account("admin")
 	user, _, _ := strings.Cut(keys, ":")
 	s.settings.SetDatabase(map[string]string{"api.security.enabled": "true"})
-	for range 25 {
+	for range 20 {
 		s.as(user + ":wrong").get("/v1").is(401)
 	}
-	s.as(keys).get("/v1").is(401)
+	if a := s.as(user+":wrong").get("/v1").fails(429, "Too Many Requests", "-"); a.header.Get("Retry-After") == "" {
+		t.Error("nobody says when to come again")
+	}
+	s.as(keys).get("/v1").is(429) // with it nobody was let in before
 	_, other := s.account("admin")
 	s.as(other).get("/v1").is(200)
 }

@@ -18,6 +18,18 @@ type Bounds struct {
 	Window  time.Duration
 }
 
+// PerMinute are the bounds that the settings say; a negative number is no bound.
+func PerMinute(setting func(name string) int64) Bounds {
+	or := func(name string, standard int64) int64 {
+		if n := setting(name); n != 0 {
+			return n
+		}
+		return standard
+	}
+	return Bounds{Pair: or("api.auth.failures.per.minute", 20), Address: or("api.auth.failures.per.address.per.minute", 200),
+		Key: or("api.auth.failures.per.key.per.minute", 1000), Window: time.Minute}
+}
+
 // Attempt is somebody who wants to be let in.
 type Attempt struct{ Address, Key, Secret string }
 
