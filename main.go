@@ -178,7 +178,11 @@ func runAgent(ctx context.Context, args []string) error {
 		Hostname: os.Getenv("CATTLE_HOSTNAME"), HostIP: os.Getenv("CATTLE_AGENT_IP"), Version: versionText()}
 	flags.StringVar(&c.URL, "url", os.Getenv("CATTLE_URL"), "address of the server, as in http://127.0.0.1:8080")
 	flags.StringVar(&c.Token, "token", os.Getenv("CATTLE_TOKEN"), "token with which a new host joins")
-	drivers := flags.String("drivers", "docker", "kinds of host to serve, with commas: docker, sim")
+	served := "docker"
+	if d := os.Getenv("CATTLE_DRIVERS"); d != "" {
+		served = d
+	}
+	drivers := flags.String("drivers", served, "kinds of host to serve, with commas: docker, sim")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

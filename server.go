@@ -37,6 +37,7 @@ import (
 	"github.com/cattleio/cattle/shared/wire"
 	"github.com/cattleio/cattle/workers"
 	"github.com/cattleio/cattle/workers/agent/driver/sim"
+	"github.com/cattleio/cattle/workers/ssh"
 )
 
 // profiles are the parts of a server.
@@ -120,6 +121,7 @@ func (s *server) run(ctx context.Context) error {
 		return err
 	}
 	s.start(ctx, g, ln)
+	g.Go(func() error { s.makeKey(ctx); return nil })
 	s.ready.Wait()
 	fmt.Println("Startup Succeeded, Listening on port", ln.Addr().(*net.TCPAddr).Port)
 	s.log.Info("serving", "address", ln.Addr().String(), "parts", s.names(), "server", s.id, "version", versionText())
@@ -319,6 +321,16 @@ func (s *server) follow(ctx context.Context, every time.Duration) error {
 	}
 }
 
+// makeKey has the key with which hosts are entered ready before somebody asks for it.
+func (s *server) makeKey(ctx context.Context) {
+	if s.store == nil || !s.settings.Bool("ssh.keygen.on.startup") {
+		return
+	}
+	if err := ssh.EnsureKey(ctx, s.store); err != nil && ctx.Err() == nil {
+		s.log.Warn("the server's SSH key was not made", "err", err)
+	}
+}
+
 // start runs the parts.
 func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) {
 	var work *workers.Worker
@@ -387,6 +399,7 @@ func (s *server) api(work *workers.Worker) api.Deps {
 		Metrics:         s.metrics.Text,
 		Answered:        s.metrics.Answered,
 		Panicked:        func() { s.metrics.Panicked("api") },
+		EnsureKey:       func(ctx context.Context) error { return ssh.EnsureKey(ctx, s.store) },
 		Handlers: func(name, list string) []rest.Implementation {
 			var out []rest.Implementation
 			for _, stage := range []process.Stage{process.Pre, process.Main, process.Post} {

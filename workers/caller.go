@@ -22,6 +22,7 @@ type caller struct {
 	server string
 	log    *slog.Logger
 	stray  func(ctx context.Context, a wire.Answer) error
+	reach  func(ctx context.Context, agent *schema.Row) error // brings an agent to its host, nil if nobody does
 
 	mu    sync.Mutex
 	calls map[string]*call // by id of the event
@@ -175,6 +176,18 @@ func (c *caller) publish(ctx context.Context, agent *schema.Row, e *wire.Event) 
 	}
 	if n > 0 && err == nil {
 		return nil
+	}
+	return c.absent(ctx, agent, e)
+}
+
+// absent says that nobody holds an agent. One that is reached over SSH is brought to
+// its host meanwhile.
+func (c *caller) absent(ctx context.Context, agent *schema.Row, e *wire.Event) error {
+	if c.reach == nil || e.Name == wire.AgentClose || !strings.HasPrefix(agent.Str("uri"), "ssh://") {
+		return engine.ErrOffline
+	}
+	if err := c.reach(ctx, agent); err != nil {
+		return fmt.Errorf("%w: %w", engine.ErrOffline, err)
 	}
 	return engine.ErrOffline
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/cattleio/cattle/shared/wire"
 	"github.com/cattleio/cattle/workers/engine"
 	"github.com/cattleio/cattle/workers/handler"
+	"github.com/cattleio/cattle/workers/ssh"
 )
 
 // Deps is what a worker stands on.
@@ -57,6 +58,8 @@ func New(d Deps) *Worker {
 		Ring: d.Queue.Ring, Tell: w.tell, Server: d.Server, Handlers: handler.All(), Slots: d.Slots, Log: d.Log, Metrics: d.Metrics,
 	})
 	w.caller.stray = w.engine.Accept
+	ways := &ssh.Ways{Store: d.Store, Locks: d.Locks, Settings: d.Settings, Log: d.Log}
+	w.caller.reach = ways.Open
 	return w
 }
 

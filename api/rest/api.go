@@ -43,6 +43,9 @@ type Config struct {
 	Place func() func(*store.Born)
 	// Changed announces a write that was answered. It must not block.
 	Changed func(Change)
+	// EnsureKey makes the key pair with which hosts are entered, unless there is one;
+	// nil if nobody enters any.
+	EnsureKey func(ctx context.Context) error
 	// SettingsChanged is called after a write to the settings, once they have been
 	// read again here, so that other servers follow.
 	SettingsChanged func()

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 
@@ -40,13 +41,21 @@ func authorizedType(r *request, t *auth.Type) error {
 	if r.method != "GET" || len(r.segments) > 2 {
 		return fault.NotAllowed()
 	}
-	rows, err := r.api.Store.Find(r.ctx, resource.All.Type("data"), map[string]any{"name": "ssh-client-key1-public"})
-	if err != nil {
-		return err
+	if r.api.EnsureKey != nil {
+		if err := r.api.EnsureKey(r.ctx); err != nil {
+			return err
+		}
 	}
 	text := ""
-	for _, row := range rows {
-		text += row.Str("value") + "\n"
+	for n := 1; ; n++ {
+		rows, err := r.api.Store.Find(r.ctx, resource.All.Type("data"), map[string]any{"name": fmt.Sprintf("ssh-client-key%d-public", n)})
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			break
+		}
+		text += rows[0].Str("value") + "\n"
 	}
 	return r.sendText("text/plain; charset=utf-8", text)
 }

@@ -61,6 +61,10 @@ func Standard() map[string]string {
 		"agent.filter.default.uri.reverse.dns":     "true",
 		"agent.filter.default.user":                "root",
 		"registration.token.period.millis":         "31536000000",
+		"ssh.keygen.on.startup":                    "true",
+		"ssh.timeout.millis":                       "15000", // a step of bringing an agent to a host
+		"ssh.retry.millis":                         "15000", // between two attempts on the same host
+		"ssh.agent.env":                            "CATTLE_HOME=/var/lib/cattle ${ssh.agent.env.extra}",
 		"docker.auto.create.external.pool":         "true",
 		"docker.compute.auto.add.host.ip":          "true",
 		"docker.index.url":                         "https://index.docker.io",

@@ -433,6 +433,7 @@ func (f *frame) Call(ctx context.Context, c process.Call) (json.RawMessage, erro
 		what := fmt.Sprintf("%s to answer %s for %s %s", whom(c), c.Name, c.Resource.Type().Name, c.Resource.Key())
 		if errors.Is(err, ErrOffline) {
 			what = fmt.Sprintf("%s to connect, to answer %s for %s %s", whom(c), c.Name, c.Resource.Type().Name, c.Resource.Key())
+			what += strings.TrimPrefix(err.Error(), ErrOffline.Error()) // why it is away, if somebody knows
 		}
 		return nil, &process.WaitingError{For: what, Agent: c.AgentID, After: timeout}
 	}
