@@ -117,7 +117,7 @@ func (a *API) priority(d *process.Definition) int {
 
 // create answers a POST to a collection. preset are values that the path gives.
 func (r *request) create(t *auth.Type, preset map[string]any) error {
-	if t.Table == "" {
+	if t.Table == "" || engines(t.Name) {
 		return fault.NotAllowed() // published, as it always was, but nothing to make
 	}
 	key := r.repeatKey(t)

@@ -35,6 +35,16 @@ func special(typ string) func(*request, *auth.Type) error {
 	return nil
 }
 
+// engines tells whether rows of a type are made by the engine or the store alone, also
+// where a caller sees the bare model.
+func engines(typ string) bool {
+	switch typ {
+	case "processInstance", "processExecution", "databasechangelog", "databasechangeloglock":
+		return true
+	}
+	return false
+}
+
 // completes checks and completes a POST to a type, by base type.
 func completes(typ string) func(*request, *creation) error {
 	switch typ {

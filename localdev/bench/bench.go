@@ -17,9 +17,9 @@ import (
 
 // bencher is what the flags of the benchmark say.
 type bencher struct {
-	containers, starts, parallel, hosts, waiting, ended int
-	image                                               string
-	skeleton                                            float64 // starts per second, once measured
+	containers, starts, parallel, hosts, waiting, ended, rows int
+	image                                                     string
+	skeleton                                                  float64 // starts per second, once measured
 }
 
 // measure is one section of the table. The limit bounds it, not counting the end
@@ -44,6 +44,7 @@ var measures = []measure{
 	{"waits", "starts that wait for silent hosts, and other work meanwhile", 10 * time.Minute, (*bencher).waits},
 	{"memory", "a server with a hundred hosts of an agent each", 2 * time.Minute, (*bencher).memory},
 	{"history", "what is asked all the time, of a database in which much has ended", 30 * time.Minute, (*bencher).history},
+	{"pages", "pages of a hundred out of a million, beside a handler written by hand", 10 * time.Minute, (*bencher).pages},
 	{"docker", "real containers, through Cattle and by 'docker run -d' in turn", 5 * time.Minute, (*bencher).docker},
 }
 
@@ -59,6 +60,9 @@ func Run(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == "skeleton" { // a child of ours
 		return runSkeleton(ctx, args[1:])
 	}
+	if len(args) > 0 && args[0] == "handler" { // another one
+		return runHandler(ctx, args[1:])
+	}
 	b := &bencher{}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	var names []string
@@ -72,12 +76,13 @@ func Run(ctx context.Context, args []string) error {
 	flags.IntVar(&b.ended, "ended", 10_000_000, "how many processes have ended")
 	flags.IntVar(&b.parallel, "parallel", 32, "clients that post at once for a throughput")
 	flags.IntVar(&b.hosts, "hosts", 1000, "simulated hosts for a throughput, ten to an agent")
+	flags.IntVar(&b.rows, "rows", 1_000_000, "out of how many rows the pages are")
 	flags.StringVar(&b.image, "docker-image", "cattle-test/busybox:1.35", "a local image with a sleep command")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if b.containers < 1 || b.starts < 1 || b.waiting < 1 || b.ended < 1 || b.parallel < 1 || b.hosts < 1 || b.hosts > 1000 {
-		return errors.New("--containers, --starts, --waiting, --ended, --parallel and --hosts begin at 1; hosts end at 1000")
+	if b.containers < 1 || b.starts < 1 || b.waiting < 1 || b.ended < 1 || b.rows < 20_000 || b.parallel < 1 || b.hosts < 1 || b.hosts > 1000 {
+		return errors.New("--containers, --starts, --waiting, --ended, --parallel and --hosts begin at 1, --rows at 20000; hosts end at 1000")
 	}
 	chosen, err := choose(*only, names)
 	if err != nil {
