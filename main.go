@@ -178,6 +178,7 @@ func runAgent(ctx context.Context, args []string) error {
 		Hostname: os.Getenv("CATTLE_HOSTNAME"), HostIP: os.Getenv("CATTLE_AGENT_IP"), Version: versionText()}
 	flags.StringVar(&c.URL, "url", os.Getenv("CATTLE_URL"), "address of the server, as in http://127.0.0.1:8080")
 	flags.StringVar(&c.Token, "token", os.Getenv("CATTLE_TOKEN"), "token with which a new host joins")
+	flags.StringVar(&c.Pin, "pin", os.Getenv("CATTLE_PIN"), "digest of the server's public key, as the line to join tells it")
 	served := "docker"
 	if d := os.Getenv("CATTLE_DRIVERS"); d != "" {
 		served = d

@@ -58,6 +58,7 @@ type server struct {
 	queue *queue.Queue
 	locks *lock.Locks
 
+	pin     string // by what agents know our certificate
 	metrics *telemetry.Metrics
 }
 
@@ -93,10 +94,9 @@ func token(n int) string {
 
 // run serves until ctx ends, then lets everything finish for a few seconds.
 func (s *server) run(ctx context.Context) error {
-	address := net.JoinHostPort(s.settings.Get("http.host"), s.settings.Get("http.port"))
-	ln, err := net.Listen("tcp", address)
+	ln, err := s.listen()
 	if err != nil {
-		return fmt.Errorf("cannot listen: %w", err)
+		return err
 	}
 	defer ln.Close()
 	// What the parts share outlives them by a moment, so that each can end well.
@@ -399,6 +399,7 @@ func (s *server) api(work *workers.Worker) api.Deps {
 		Metrics:         s.metrics.Text,
 		Answered:        s.metrics.Answered,
 		Panicked:        func() { s.metrics.Panicked("api") },
+		Pin:             s.pin,
 		EnsureKey:       func(ctx context.Context) error { return ssh.EnsureKey(ctx, s.store) },
 		Handlers: func(name, list string) []rest.Implementation {
 			var out []rest.Implementation

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"strings"
@@ -58,7 +59,12 @@ func deal(conn net.Conn, gateway, web *branch) {
 	if streams(line) {
 		to = gateway
 	}
-	to.give(&peeked{Conn: conn, r: r})
+	p := &peeked{Conn: conn, r: r}
+	if secure, ok := conn.(*tls.Conn); ok {
+		to.give(&peekedTLS{p, secure})
+		return
+	}
+	to.give(p)
 }
 
 // peekLine returns what there is of the first line without taking it.
@@ -108,6 +114,15 @@ func (p *peeked) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+// peekedTLS is one over TLS, and says so.
+type peekedTLS struct {
+	*peeked
+	secure *tls.Conn
+}
+
+func (p *peekedTLS) Handshake() error                     { return p.secure.Handshake() }
+func (p *peekedTLS) ConnectionState() tls.ConnectionState { return p.secure.ConnectionState() }
 
 // branch is a listener that gets its connections from elsewhere.
 type branch struct {

@@ -49,6 +49,7 @@ type Caller struct {
 	RemovedVisible bool   // removed rows stay in lists
 	Subscription   string // Raw, ByAccount or ByAgent
 	View           *View
+	JoinNonce      string // of the token for one host that it came with
 }
 
 // Writes is the scope of rows the caller may change.
@@ -181,7 +182,9 @@ func (a *Auth) verify(ctx context.Context, user, password string, now time.Time)
 		if err != nil {
 			return Caller{}, err
 		}
-		return a.caller(account, schema.Register)
+		c, err := a.caller(account, schema.Register)
+		c.JoinNonce = JoinNonce(password)
+		return c, err
 	}
 	kinds := a.settings.List("account.by.key.credential.types")
 	if len(kinds) == 0 {

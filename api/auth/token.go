@@ -22,12 +22,19 @@ func Token(publicValue, secretValue string, now time.Time) string {
 // TokenKey returns the public value that a token names; ok tells whether the text
 // has the shape of a token.
 func TokenKey(token string) (publicValue string, ok bool) {
+	if JoinNonce(token) != "" {
+		publicValue, _, _ = strings.Cut(token, ":")
+		return publicValue, publicValue != ""
+	}
 	publicValue, millis, _, ok := split(token)
 	return publicValue, ok && publicValue != "" && millis > 0
 }
 
 // CheckToken tells whether a token was made from the secret and has not run out.
 func CheckToken(token, secretValue string, now time.Time, period time.Duration) bool {
+	if JoinNonce(token) != "" {
+		return checkJoin(token, secretValue, now)
+	}
 	publicValue, millis, _, ok := split(token)
 	if !ok || secretValue == "" {
 		return false

@@ -14,6 +14,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -145,7 +146,7 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 	}
 	g.Ready()
 	server := &http.Server{Handler: g, ReadHeaderTimeout: handshake, MaxHeaderBytes: maxHeader,
-		BaseContext: func(net.Listener) context.Context { return ctx }}
+		BaseContext: func(net.Listener) context.Context { return ctx }, ConnContext: noteTLS}
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.Serve(ln) }()
 	select {
@@ -158,6 +159,17 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 	defer cancel()
 	_ = server.Shutdown(end)
 	return nil
+}
+
+// overTLS marks the requests of a connection over TLS that somebody has looked into
+// before us.
+type overTLS struct{}
+
+func noteTLS(ctx context.Context, conn net.Conn) context.Context {
+	if _, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		return context.WithValue(ctx, overTLS{}, true)
+	}
+	return ctx
 }
 
 func (g *Gateway) closeAll() {
@@ -205,7 +217,7 @@ func (g *Gateway) metrics(w http.ResponseWriter, r *http.Request) error {
 // base is the scheme and host of the URLs that the caller is shown.
 func (g *Gateway) base(r *http.Request) string {
 	scheme := "http://"
-	if r.TLS != nil {
+	if r.TLS != nil || r.Context().Value(overTLS{}) != nil {
 		scheme = "https://"
 	}
 	return scheme + strings.ToLower(r.Host)

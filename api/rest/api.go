@@ -46,6 +46,8 @@ type Config struct {
 	// EnsureKey makes the key pair with which hosts are entered, unless there is one;
 	// nil if nobody enters any.
 	EnsureKey func(ctx context.Context) error
+	// Pin is by what agents know the server's own certificate, "" where it has none.
+	Pin string
 	// SettingsChanged is called after a write to the settings, once they have been
 	// read again here, so that other servers follow.
 	SettingsChanged func()

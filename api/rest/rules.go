@@ -83,6 +83,8 @@ func leads(link string) func(*request, *auth.Type, *schema.Row) (done bool, err 
 	switch link {
 	case "pem":
 		return sendPem
+	case "join":
+		return sendJoin
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net"
 	"regexp"
@@ -11,6 +13,7 @@ import (
 	"github.com/cattleio/cattle/shared/fault"
 	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/store"
 )
 
 // createGenericObject refuses a second registration of one host in an account.
@@ -24,8 +27,61 @@ func createGenericObject(r *request, c *creation) error {
 	if err == nil && len(found) > 0 {
 		err = fault.Invalid("NotUnique", "key", "a host with that key has registered")
 	}
+	if err == nil && r.caller.JoinNonce != "" {
+		err = r.useToken(key)
+	}
 	return err
 }
+
+// useToken gives a token that is for one host to the host with a key, and refuses it
+// to another.
+func (r *request) useToken(key string) error {
+	typ, name := resource.All.Type("data"), "join-token "+r.caller.JoinNonce
+	digest := sha256.Sum256([]byte(key))
+	host := hex.EncodeToString(digest[:])
+	err := r.api.Store.Write(r.ctx, "join token", func(tx *store.Tx) error {
+		now, err := tx.Now(r.ctx)
+		if err != nil {
+			return err
+		}
+		return tx.Insert(r.ctx, store.NewRow(typ, now, map[string]any{"name": name, "value": host, "visible": false}))
+	})
+	if !errors.Is(err, store.ErrNotUnique) {
+		return err
+	}
+	used, err := r.api.Store.Find(r.ctx, typ, map[string]any{"name": name})
+	if err == nil && (len(used) == 0 || used[0].Str("value") != host) {
+		err = fault.Forbidden("another host has joined with this token")
+	}
+	return err
+}
+
+// sendJoin answers with the line that makes a machine a host: with a token for one
+// host, for an hour, and by what it knows this server.
+func sendJoin(r *request, t *auth.Type, row *schema.Row) (bool, error) {
+	public, secret := row.Str("publicValue"), row.Str("secretValue")
+	if t.Base().Name != "credential" || row.Kind() != "registrationToken" || public == "" || secret == "" {
+		return false, nil
+	}
+	base, pin := r.base, ""
+	if r.api.Pin != "" {
+		_, host, _ := strings.Cut(base, "://")
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		base, pin = "https://"+net.JoinHostPort(strings.Trim(host, "[]"), r.api.text("https.port", "443")), " --pin "+r.api.Pin
+	}
+	for _, text := range []string{base, public} {
+		if !safeText.MatchString(text) {
+			return false, nil
+		}
+	}
+	token := auth.JoinToken(public, secret, time.Now().Add(joinLife))
+	return true, r.sendText("text/plain; charset=utf-8", "cattle agent --url "+base+" --token "+token+pin+"\n")
+}
+
+// joinLife is how long a line may be used to join.
+const joinLife = time.Hour
 
 // hidesRegistration keeps a host's keys from whoever does not know its own.
 func hidesRegistration(r *request, row *schema.Row, field string) bool {

@@ -118,6 +118,9 @@ func Standard() map[string]string {
 		"http.host":       "127.0.0.1",
 		"http.port":       "8080",
 		"cattle.url.path": "/v1",
+		"https.port":      "", // one more port, for TLS; none if empty
+		"https.cert.file": "", // PEM; a certificate of the server's own in CATTLE_HOME if empty
+		"https.key.file":  "",
 		"worker.slots":    "50",
 		"pprof.address":   "", // HOST:PORT on this machine, where profiles are served; nowhere if empty
 		"metrics.address": "", // where GET /metrics is answered besides; none if empty

@@ -50,6 +50,9 @@ type Config struct {
 	Drivers []string
 	// CAFile is trusted besides the system's authorities.
 	CAFile string
+	// Pin is the digest of the server's public key. It is kept in Home; with it no
+	// authority is asked.
+	Pin string
 	// Workers is how many commands run at a time; 0 is 25.
 	Workers int
 	// Retry is the first pause between connections; 0 is a second.
@@ -103,7 +106,11 @@ func newAgent(config Config) (*agent, error) {
 	if err := os.MkdirAll(config.Home, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the agent's home: %w", err)
 	}
-	if a.http, err = httpClient(config.CAFile); err != nil {
+	pin, err := a.home.pin(config.Pin, base)
+	if err != nil {
+		return nil, err
+	}
+	if a.http, err = httpClient(config.CAFile, pin); err != nil {
 		return nil, err
 	}
 	if a.self, err = a.home.identity(config); err != nil {

@@ -2,11 +2,13 @@ package agent
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,6 +105,26 @@ func (h home) setKeys(k keys) error {
 		return err
 	}
 	return h.write(".credentials", text)
+}
+
+// pin is by what the server at an address is known: what is given, which is kept, or
+// what was kept.
+func (h home) pin(given string, base *url.URL) (string, error) {
+	const name = ".server_pin"
+	if given == "" {
+		kept, err := os.ReadFile(h.path(name))
+		if pin, of, _ := strings.Cut(strings.TrimSpace(string(kept)), " "); err == nil && of == base.String() {
+			return pin, nil
+		}
+		return "", nil
+	}
+	if raw, err := hex.DecodeString(given); err != nil || len(raw) != sha256.Size {
+		return "", errors.New("a pin is a SHA-256 digest in hex")
+	}
+	if base.Scheme != "https" {
+		return "", errors.New("a pin is for an https address")
+	}
+	return given, h.write(name, []byte(given+" "+base.String()+"\n"))
 }
 
 // met tells whether a kind of host was ever reported from here.
