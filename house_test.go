@@ -51,7 +51,7 @@ var arrows = map[string][]string{
 // homes says which room alone may know a library. The benchmark knows those that it
 // measures bare, beside the product.
 var homes = map[string][]string{
-	"github.com/uptrace/bun":        {"shared/store"},
+	"github.com/uptrace/bun":        {"shared/store", "localdev/bench"},
 	"github.com/jackc/pgx":          {"shared/store", "shared/testkit", "localdev/bench", "localdev/chaos"},
 	"modernc.org/sqlite":            {"shared/store"},
 	"github.com/hibiken/asynq":      {"shared/queue", "localdev/bench"},

@@ -23,7 +23,8 @@ func TestEveryRouteForEveryCallerAndVerb(t *testing.T) {
 	t.Parallel()
 	testkit.Databases(t, func(t *testing.T, address string) {
 		s := newServer(t, address, func(c *configOf) {
-			c.Settings.SetDatabase(map[string]string{"api.security.enabled": "true"})
+			c.Settings.SetDatabase(map[string]string{"api.security.enabled": "true", // and no bound on attempts hides the answer
+				"api.auth.failures.per.minute": "1000000", "api.auth.failures.per.address.per.minute": "1000000", "api.auth.failures.per.key.per.minute": "1000000"})
 		})
 		stranger := s.row("account", map[string]any{"kind": "user", "state": "active"})
 		_, unknown := s.account("test")
