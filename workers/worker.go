@@ -126,6 +126,7 @@ func (w *Worker) tell(changes []engine.Change) {
 		case w.news <- c:
 		default:
 			w.dropped.Add(1)
+			w.Bus.Owe()
 		}
 	}
 }

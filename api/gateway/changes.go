@@ -30,6 +30,8 @@ type changes struct {
 	readers map[int64]reader
 	next    int64
 	news    map[changed]int64 // the account that it belongs to, or unknown
+	past    past
+	gap     bool // news were dropped
 }
 
 // reader is a subscription to resource.change.
@@ -58,6 +60,7 @@ func (c *changes) add(ctx context.Context, r reader) (remove func()) {
 	c.life.Lock()
 	defer c.life.Unlock()
 	if c.stop == nil {
+		c.interrupted()
 		for _, name := range []string{wire.StateChange, wire.ProgressChange, wire.APIChange} {
 			c.stop = append(c.stop, c.g.Bus.Subscribe(ctx, wire.EventChannel(name), c.hear))
 		}
@@ -67,6 +70,21 @@ func (c *changes) add(ctx context.Context, r reader) (remove func()) {
 	c.next++
 	id := c.next
 	c.readers[id] = r
+	if r.resumes {
+		if c.past.linger != nil {
+			c.past.linger.Stop()
+			c.past.linger = nil
+		}
+		missed, upTo := c.resume(r)
+		r.atBegin = func() {
+			if r.expired {
+				r.expire()
+			}
+			if r.behind.Load() {
+				go c.catchUp(r, missed, upTo)
+			}
+		}
+	}
 	return func() { c.remove(id) }
 }
 
@@ -74,10 +92,30 @@ func (c *changes) remove(id int64) {
 	c.life.Lock()
 	defer c.life.Unlock()
 	c.mu.Lock()
+	if c.readers[id].resumes && c.past.linger == nil {
+		c.past.linger = time.AfterFunc(lingering, c.leave)
+	}
 	delete(c.readers, id)
-	last := len(c.readers) == 0
 	c.mu.Unlock()
-	if !last {
+	c.rest()
+}
+
+// leave forgets the past when no reader with a cursor has come back.
+func (c *changes) leave() {
+	c.life.Lock()
+	defer c.life.Unlock()
+	c.mu.Lock()
+	c.past.linger = nil
+	c.mu.Unlock()
+	c.rest()
+}
+
+// rest stops listening when nobody reads or may come back. c.life is held.
+func (c *changes) rest() {
+	c.mu.Lock()
+	wanted := len(c.readers) > 0 || c.past.linger != nil
+	c.mu.Unlock()
+	if wanted {
 		return
 	}
 	for _, stop := range c.stop {
@@ -112,6 +150,7 @@ func (c *changes) hear(payload string) {
 	}
 	if !ok && len(c.news) >= mostNews {
 		c.g.dropped.Add(1)
+		c.gap = true
 		return
 	}
 	c.news[k] = owner
@@ -129,19 +168,33 @@ func (c *changes) run(ctx context.Context) {
 		case <-ticker.C:
 		}
 		c.mu.Lock()
-		news := c.news
-		c.news = map[changed]int64{}
-		views := c.views()
+		news, gap := c.news, c.gap
+		c.news, c.gap = map[changed]int64{}, false
+		if len(news) > 0 {
+			c.past.keep(news)
+		}
+		round, age := c.past.round, c.past.age
+		views := c.viewsOf(c.readers)
 		c.mu.Unlock()
+		if gap {
+			c.interrupted()
+		}
 		if len(views) == 0 {
+			c.done(round, age)
 			continue
 		}
 		var g errgroup.Group
 		g.SetLimit(askers)
 		for k, owner := range news {
-			g.Go(func() error { c.tell(ctx, k, owner, views); return nil })
+			g.Go(func() error {
+				if c.tell(ctx, k, owner, views) != nil {
+					c.again(k, owner)
+				}
+				return nil
+			})
 		}
 		_ = g.Wait()
+		c.done(round, age)
 	}
 }
 
@@ -154,10 +207,19 @@ type view struct {
 	include string
 }
 
-// views groups the readers by what they see.
-func (c *changes) views() map[view][]reader {
+// again notes a change that could not be told: it comes with the next ones.
+func (c *changes) again(k changed, owner int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.news[k]; !ok && len(c.news) < mostNews {
+		c.news[k] = owner
+	}
+}
+
+// viewsOf groups readers by what they see.
+func (c *changes) viewsOf(some map[int64]reader) map[view][]reader {
 	out := map[view][]reader{}
-	for _, r := range c.readers {
+	for _, r := range some {
 		v := view{r.who.AccountID, r.who.Kind, r.plain, r.base, strings.Join(r.include, "\x00")}
 		if r.who.All {
 			v.account = 0
@@ -168,18 +230,19 @@ func (c *changes) views() map[view][]reader {
 }
 
 // tell tells all who want to know about one resource.
-func (c *changes) tell(ctx context.Context, k changed, owner int64, views map[view][]reader) {
+func (c *changes) tell(ctx context.Context, k changed, owner int64, views map[view][]reader) error {
 	id, err := strconv.ParseInt(k.id, 10, 64)
 	if err != nil {
-		return
+		return nil //nolint:nilerr // it names no row
 	}
+	var failed error
 	for v, readers := range views {
 		var wanting []reader
 		for _, r := range readers {
 			if r.account != "" && owner == unknown {
 				a, err := c.g.askView(ctx, wire.ViewRequest{Type: k.typ, ResourceID: id})
 				if err != nil {
-					return
+					return err
 				}
 				owner = a.Owner
 			}
@@ -194,12 +257,14 @@ func (c *changes) tell(ctx context.Context, k changed, owner int64, views map[vi
 		a, err := c.g.askView(ctx, wire.ViewRequest{AccountID: r.who.AccountID, Plain: v.plain, BaseURL: v.base, Include: r.include, Type: k.typ, ResourceID: id})
 		if err != nil {
 			c.g.Log.Debug("a change was not told", "type", k.typ, "resource", k.id, "err", err)
+			failed = err
 			continue
 		}
 		for _, r := range wanting {
 			r.tell(k, a.Resource)
 		}
 	}
+	return failed
 }
 
 func (r reader) tell(k changed, resource json.RawMessage) {
@@ -211,6 +276,9 @@ func (r reader) tell(k changed, resource json.RawMessage) {
 		e.Data, _ = wire.Encode(map[string]json.RawMessage{"resource": resource})
 	}
 	show(e, r.plain)
+	if r.resumes {
+		e.Cursor, _ = r.at.Load().(string)
+	}
 	r.send(e)
 }
 

@@ -139,6 +139,7 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 	defer answers()
 	revoked := g.Bus.Subscribe(ctx, wire.RevokeChannel, g.revoked)
 	defer revoked()
+	defer g.Bus.OnGap(ctx, g.changes.interrupted)()
 	go g.changes.run(ctx)
 	if g.Sim != nil {
 		offers := g.Bus.Subscribe(ctx, wire.ConnectChannel, func(p string) { g.offered(ctx, p) })

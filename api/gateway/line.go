@@ -19,8 +19,10 @@ type line struct {
 	pings int           // that are still written; a stream without any is closed
 	quiet bool          // the client needs no written ones
 	who   *wire.Caller
-	check func()    // whether the client may still be connected
-	due   time.Time // the next check
+	check func()        // whether the client may still be connected
+	due   time.Time     // the next check
+	again time.Duration // until the next; recheck if 0
+	mark  func() string // the cursor that pings show; nil for none
 
 	mu    sync.Mutex
 	gone  bool
@@ -45,7 +47,7 @@ func (l *line) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.gone {
-		l.due = time.Now().Add(recheck)
+		l.due = time.Now().Add(l.pause())
 		l.timer = time.AfterFunc(l.every, l.beat)
 	}
 }
@@ -54,7 +56,7 @@ func (l *line) beat() {
 	l.out.beat()
 	l.ping()
 	if time.Now().After(l.due) {
-		l.due = time.Now().Add(recheck)
+		l.due = time.Now().Add(l.pause())
 		go l.check()
 	}
 	l.mu.Lock()
@@ -73,7 +75,18 @@ func (l *line) ping() {
 		l.out.close(1000, "enough")
 		return
 	}
-	l.send(&wire.Event{ID: uuid.NewString(), Name: wire.Ping, Data: json.RawMessage(`{"options":{},"resources":[]}`), TimeMillis: time.Now().UnixMilli()})
+	e := &wire.Event{ID: uuid.NewString(), Name: wire.Ping, Data: json.RawMessage(`{"options":{},"resources":[]}`), TimeMillis: time.Now().UnixMilli()}
+	if l.mark != nil {
+		e.Cursor = l.mark()
+	}
+	l.send(e)
+}
+
+func (l *line) pause() time.Duration {
+	if l.again > 0 {
+		return l.again
+	}
+	return recheck
 }
 
 // atEnd calls f when the connection has ended; at once if it has already.

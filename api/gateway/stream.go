@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/cattleio/cattle/shared/wire"
 )
@@ -18,11 +20,23 @@ type stream struct {
 	base    string   // scheme and host of the URLs it is shown
 	include []string
 	plain   bool // ids are written plainly for it
+
+	resumes bool         // it asked for cursors
+	cursor  string       // with which it came
+	at      atomic.Value // the cursor it has got to
+	behind  atomic.Bool  // it is being told what it has missed
+	expired bool         // what it has missed is not known
+	atBegin func()       // after the first ping
 }
+
+// streamCheck is how often a stream is asked about anew: whoever lost the right to it
+// loses it within half a minute, even where the news of that were lost.
+const streamCheck = 15 * time.Second
 
 func newStream(g *Gateway, who *wire.Caller, names []string) *stream {
 	s := &stream{line: line{who: who}, g: g}
-	s.every, s.pings = g.pingEvery(), g.pings()
+	s.every, s.pings, s.again = g.pingEvery(), g.pings(), streamCheck
+	s.mark = func() string { c, _ := s.at.Load().(string); return c }
 	for _, n := range names {
 		if who.Style != wire.Raw {
 			n, _, _ = strings.Cut(n, ";")
@@ -45,6 +59,9 @@ func (s *stream) open() {
 		s.listen(ctx, n)
 	}
 	s.begin()
+	if s.atBegin != nil {
+		s.atBegin()
+	}
 }
 
 func (s *stream) shut() {

@@ -45,6 +45,8 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 	s := newStream(g, who, names)
 	g.watch(&s.line, as)
 	s.base, s.include = g.base(r), in.texts("include")
+	_, s.resumes = in["cursor"]
+	s.cursor = in.text("cursor")
 	_, asksPlain := in["_plainId"]
 	s.plain = who.Plain || asksPlain && who.All
 	return g.serve(w, r, &s.line, "", nil, s.open, s.shut)

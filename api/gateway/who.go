@@ -106,6 +106,9 @@ func (g *Gateway) watch(l *line, as login) {
 	l.check = func() {
 		ctx, cancel := context.WithTimeout(context.Background(), authWait)
 		defer cancel()
+		if l.again > 0 { // nothing is believed that was said before
+			g.forget(as)
+		}
 		now, err := g.vouch(ctx, as)
 		if err == nil && (now == nil || now.Status != 0 || now.AccountID != l.who.AccountID || now.AgentID != l.who.AgentID) {
 			l.out.close(closeRevoked, "authentication withdrawn")
@@ -135,10 +138,21 @@ func (g *Gateway) revoked(payload string) {
 	}
 }
 
+// digest is what a login is known by.
+func (l login) digest() string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{l.AccessKey, l.secret, l.AgentID, l.AccountUUID}, "\x00")))
+	return hex.EncodeToString(sum[:])
+}
+
+func (g *Gateway) forget(l login) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.known, l.digest())
+}
+
 // vouch finds out who a key belongs to, and remembers it for a moment.
 func (g *Gateway) vouch(ctx context.Context, q login) (*wire.Caller, error) {
-	digest := sha256.Sum256([]byte(strings.Join([]string{q.AccessKey, q.secret, q.AgentID, q.AccountUUID}, "\x00")))
-	key := hex.EncodeToString(digest[:])
+	key := q.digest()
 	g.mu.Lock()
 	k, ok := g.known[key]
 	g.mu.Unlock()

@@ -30,6 +30,8 @@ type Bus struct {
 	own      map[string]func(payload string) // channels that nobody listens to but this process
 	waiting  map[topic][]chan struct{}       // for the server's word that a subscription is in force
 	live     map[topic]bool
+	gaps     func() // called when this process may have missed some
+	owes     atomic.Bool
 }
 
 // topic is a channel, or a pattern of channels. Patterns must not overlap: some
@@ -105,6 +107,9 @@ func (b *Bus) dispatch(t topic, channel, payload string) {
 func (b *Bus) confirm(t topic) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.live[t] && b.gaps != nil && t.name == GapChannel { // again: the connection was lost
+		go b.gaps()
+	}
 	b.live[t] = true
 	for _, c := range b.waiting[t] {
 		close(c)
@@ -126,8 +131,10 @@ func (b *Bus) Publish(ctx context.Context, channel, payload string) (receivers i
 	receivers, err = b.client.Publish(ctx, b.prefix+channel, payload).Result()
 	if err != nil {
 		b.unheard.Add(1)
+		b.owes.Store(true)
 	} else {
 		b.published.Add(1)
+		b.settle(ctx)
 	}
 	return receivers, err
 }
@@ -159,10 +166,41 @@ func (b *Bus) PublishAll(ctx context.Context, messages []Message) error {
 	})
 	if err != nil {
 		b.unheard.Add(int64(len(messages)))
+		b.owes.Store(true)
 	} else {
 		b.published.Add(int64(len(messages)))
+		b.settle(ctx)
 	}
 	return err
+}
+
+// GapChannel is where a process says that what it published before may be lost.
+const GapChannel = "cattle.gap"
+
+// Owe notes that something was not told that should have been. Others hear of it with
+// the next message.
+func (b *Bus) Owe() { b.owes.Store(true) }
+
+// settle tells others that something was lost, once it can be told.
+func (b *Bus) settle(ctx context.Context) {
+	if b.owes.Load() && b.owes.CompareAndSwap(true, false) && b.client.Publish(ctx, b.prefix+GapChannel, "{}").Err() != nil {
+		b.owes.Store(true)
+	}
+}
+
+// OnGap calls f, until the returned function is called, when messages may have been
+// lost: somebody could not send his, or this process's connection has come back.
+func (b *Bus) OnGap(ctx context.Context, f func()) (cancel func()) {
+	b.mu.Lock()
+	b.gaps = f
+	b.mu.Unlock()
+	end := b.Subscribe(ctx, GapChannel, func(string) { f() })
+	return func() {
+		end()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.gaps = nil
+	}
 }
 
 // Now is the time in milliseconds by the clock of Redis: the same for all who share it,

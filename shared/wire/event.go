@@ -38,6 +38,7 @@ type Event struct {
 	TransitioningProgress        *int              `json:"transitioningProgress"`
 	Context                      map[string]string `json:"context"`
 	Fence                        *Fence            `json:"fence,omitempty"`
+	Cursor                       string            `json:"cursor,omitempty"` // only for those who ask for one
 }
 
 // Fence orders the commands for one resource. An agent keeps the highest epoch
