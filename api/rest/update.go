@@ -3,8 +3,6 @@ package rest
 import (
 	"errors"
 	"reflect"
-	"strconv"
-	"strings"
 
 	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/shared/schema"
@@ -83,19 +81,10 @@ func apply(t *auth.Type, row *schema.Row, values map[string]any) (changed map[st
 
 // emptyOf is what a column that is never null holds instead of null.
 func emptyOf(f *schema.Field) any {
-	switch {
-	case f.Fallback != nil:
+	if f.Fallback != nil {
 		return f.Fallback
-	case f.Type == "boolean":
-		return f.SQLDefault == "true"
-	case f.Type == "string" || f.Type == "enum":
-		return strings.Trim(f.SQLDefault, "'")
 	}
-	n, err := strconv.ParseInt(f.SQLDefault, 10, 64)
-	if err != nil {
-		return int64(0)
-	}
-	return n
+	return f.Empty()
 }
 
 // merged returns the document that takes the place of the row's: what was sent,

@@ -16,7 +16,7 @@ var processInstance = Kind{
 			schema.String("exitReason", 128).For(schema.Admin, "r"),
 			schema.Int("id").Bare("").For(schema.Admin, "r"),
 			schema.String("phase", 128).For(schema.Admin, "r"),
-			schema.Int("priority").For(schema.Admin, "r"),
+			schema.Int("priority").Filled("0").For(schema.Admin, "r"),
 			schema.String("processName", 128).For(schema.Admin, "r"),
 			schema.String("resourceId", 128).For(schema.Admin, "cru"),
 			schema.String("resourceType", 128).For(schema.Admin, "r"),

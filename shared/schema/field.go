@@ -4,7 +4,10 @@
 // declarations.
 package schema
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Place says where the value of a field lives.
 type Place int
@@ -176,6 +179,22 @@ func (f *Field) Modifiers() []string {
 		return []string{"eq", "ne", "null", "notnull"}
 	}
 	return nil
+}
+
+// Empty is what a column that is never null holds where nothing was given: its SQL
+// default, and without one the least that its type has.
+func (f *Field) Empty() any {
+	switch f.Type {
+	case "boolean":
+		return f.SQLDefault == "true"
+	case "string", "enum":
+		return strings.Trim(f.SQLDefault, "'")
+	}
+	n, err := strconv.ParseInt(f.SQLDefault, 10, 64)
+	if err != nil {
+		return int64(0)
+	}
+	return n
 }
 
 func snake(name string) string {

@@ -373,7 +373,7 @@ func (s *Store) inserted(row *schema.Row) []any {
 		}
 		v := values[i]
 		if v == nil && f.NotNull {
-			v = zero(f)
+			v = f.Empty()
 		}
 		args = append(args, s.stored(f, v))
 	}
@@ -417,16 +417,6 @@ func (t *Tx) NextID(ctx context.Context, typ *schema.Type) (id int64, ok bool, e
 	id = b.free[0]
 	b.free = b.free[1:]
 	return id, true, nil
-}
-
-func zero(f *schema.Field) any {
-	switch f.Type {
-	case "boolean":
-		return f.SQLDefault == "true"
-	case "string", "enum":
-		return strings.Trim(f.SQLDefault, "'")
-	}
-	return int64(0)
 }
 
 // Update writes the changed columns of a row that nobody has written since it was
