@@ -462,6 +462,29 @@ func TestAWorkerThatStoodStill(t *testing.T) {
 	api.allRun(40, time.Second)
 }
 
+// A worker dies together with the only scheduler: other workers find what it was at by
+// themselves, a lease and a look later.
+func TestAWorkerDiesTogetherWithTheScheduler(t *testing.T) {
+	t.Parallel()
+	b := breakable(t, true)
+	api, dying := b.part("api"), b.part("worker", "CATTLE_SERVER_ID=dying")
+	b.part("gateway")
+	scheduler := b.part("scheduler")
+	api.simulators(1)
+	api.post(20, object{"imageUuid": "sim:x", "data": object{"simDelayMillis": 300}})
+	const held = "select count(*) from process_instance where running_process_server_id = 'dying' and end_time is null"
+	until(t, "it to work", 20*time.Second, func() bool { return b.query(t, held) > 3 })
+	dying.kill()
+	scheduler.kill()
+	if b.query(t, held) == 0 {
+		t.Fatal("it died with nothing in hand")
+	}
+	b.part("worker")
+	until(t, "others to go on with it", 30*time.Second, func() bool { return b.query(t, held) == 0 })
+	b.part("scheduler") // for the bells that died with it
+	api.allRun(20, 30*time.Second)
+}
+
 // The scheduler that leads stands still until another leads, and goes on: nothing is
 // launched twice by the two.
 func TestASchedulerThatStoodStill(t *testing.T) {

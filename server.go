@@ -486,7 +486,9 @@ func (s *server) runTask(name string) error {
 func simulate(p wire.Parcel) gateway.Player {
 	data := map[string]any{}
 	_ = json.Unmarshal(p.Data, &data) // an agent without data has one host and one pool
-	return sim.New(sim.Config{AgentUUID: p.UUID, Data: data})
+	played := sim.New(sim.Config{AgentUUID: p.UUID, Data: data})
+	played.Remember(p.Running...)
+	return played
 }
 
 // plain answers health checks of a process that serves nothing else.

@@ -60,6 +60,12 @@ type Scheduler struct {
 	Deps
 	mu     sync.Mutex
 	absent map[int64]int // runs of liveness since an agent was seen
+	ticks  int64         // runs of liveness
+
+	strange  map[string]bool // what agents run that is not known, and has been told
+	patience time.Duration   // with what an agent misses, which may be about to come back by itself
+	auditing sync.Mutex      // one round at a time
+	beside   sync.WaitGroup  // what runs of functions have left to be done
 
 	watcher   *watcher
 	functions []Function
@@ -67,7 +73,7 @@ type Scheduler struct {
 
 // New returns a scheduler.
 func New(d Deps) *Scheduler {
-	return &Scheduler{Deps: d, absent: map[int64]int{}, watcher: newWatcher(), functions: All}
+	return &Scheduler{Deps: d, absent: map[int64]int{}, strange: map[string]bool{}, patience: 2 * time.Second, watcher: newWatcher(), functions: All}
 }
 
 // led is how long a leader may be silent before another takes its place. A process
@@ -85,6 +91,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		}
 	}
 	var wait sync.WaitGroup
+	defer s.beside.Wait()
 	defer wait.Wait()
 	if s.Bus != nil {
 		defer s.Bus.Subscribe(ctx, wire.EventChannel(wire.ExecuteTask), func(payload string) {
@@ -118,6 +125,7 @@ func (s *Scheduler) Task(ctx context.Context, name string) error {
 			r := s.record(ctx, f)
 			err := s.try(ctx, f)
 			r.end(err)
+			s.beside.Wait()
 			return err
 		}
 	}

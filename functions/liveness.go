@@ -16,7 +16,16 @@ import (
 // has agent.ping.reconnect.after.failed.count runs to come back. When many are gone
 // at once it is rather a gateway or the network that is: then they have four times
 // that, and their return is awaited instead of moved.
+//
+// Those that are there it asks what runs with them, beside everything else.
 var liveness = Function{Name: "agent.ping", Unrecorded: true, Run: func(ctx context.Context, s *Scheduler) error {
+	if s.turn("agent.ping.instances.every") {
+		s.beside.Go(func() {
+			if err := s.audit(ctx); err != nil && ctx.Err() == nil {
+				s.Log.WarnContext(ctx, "agents were not asked what runs with them", "err", err)
+			}
+		})
+	}
 	agents, err := s.watched(ctx)
 	if err != nil || len(agents) == 0 {
 		return err
@@ -45,6 +54,16 @@ var liveness = Function{Name: "agent.ping", Unrecorded: true, Run: func(ctx cont
 	}
 	return nil
 }}
+
+// turn tells whether this run of liveness is one of every so many, the first among them.
+func (s *Scheduler) turn(setting string) bool {
+	every := s.Settings.Int(setting)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.ticks
+	s.ticks++
+	return every > 0 && n%every == 0
+}
 
 // watched lists the agents that should be connected, but for those that are played
 // when they are needed.

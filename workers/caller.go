@@ -23,6 +23,8 @@ type caller struct {
 	log    *slog.Logger
 	stray  func(ctx context.Context, a wire.Answer) error
 	reach  func(ctx context.Context, agent *schema.Row) error // brings an agent to its host, nil if nobody does
+	// runs names what an agent runs, for those that a server begins to play.
+	runs func(ctx context.Context, agent int64) ([]string, error)
 
 	mu    sync.Mutex
 	calls map[string]*call // by id of the event
@@ -168,6 +170,9 @@ func (c *caller) publish(ctx context.Context, agent *schema.Row, e *wire.Event) 
 	if err == nil && strings.HasPrefix(parcel.URI, "sim://") && e.Name != wire.AgentClose {
 		if parcel.Data, err = wire.Encode(agent.Data()); err != nil {
 			return fmt.Errorf("cannot write the data of agent %d: %w", agent.ID(), err)
+		}
+		if parcel.Running, err = c.runs(ctx, agent.ID()); err != nil {
+			return fmt.Errorf("cannot read what agent %d runs: %w", agent.ID(), err)
 		}
 		if text, err = wire.Encode(parcel); err != nil {
 			return err

@@ -57,9 +57,9 @@ func New(d Deps) *Worker {
 		Store: d.Store, Settings: d.Settings, Caller: w.caller, Locks: d.Locks,
 		Ring: d.Queue.Ring, Tell: w.tell, Server: d.Server, Handlers: handler.All(), Slots: d.Slots, Log: d.Log, Metrics: d.Metrics,
 	})
-	w.caller.stray = w.engine.Accept
 	ways := &ssh.Ways{Store: d.Store, Locks: d.Locks, Settings: d.Settings, Log: d.Log}
 	w.caller.reach = ways.Open
+	w.caller.stray, w.caller.runs = w.engine.Accept, d.Store.Placed
 	return w
 }
 
@@ -96,6 +96,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.Ready()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return w.publish(ctx) })
+	g.Go(func() error { return w.takeOver(ctx) })
 	g.Go(func() error { return w.Queue.Serve(ctx, w.Slots, w.engine.Execute) })
 	return g.Wait()
 }

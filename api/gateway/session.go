@@ -65,7 +65,7 @@ func (s *session) closed(e *wire.Event) {
 func (s *session) up(server string, reply *wire.Event) {
 	ctx, cancel := context.WithTimeout(context.Background(), authWait)
 	defer cancel()
-	if _, err := s.g.up(ctx, server, wire.Answer{AgentID: s.agent, Reply: reply}); err != nil {
+	if _, err := s.g.up(ctx, server, wire.Answer{AgentID: s.agent, Epoch: s.epoch, Reply: reply}); err != nil {
 		s.g.Log.Warn("reply was not passed on", "agent", s.agent, "event", reply.ID, "err", err)
 	}
 }

@@ -130,5 +130,5 @@ func (s *played) play(ctx context.Context, p wire.Parcel) {
 }
 
 func (s *played) up(ctx context.Context, server string, reply *wire.Event) {
-	_, _ = s.g.up(ctx, server, wire.Answer{AgentID: s.agent, Reply: reply})
+	_, _ = s.g.up(ctx, server, wire.Answer{AgentID: s.agent, Epoch: s.epoch, Reply: reply})
 }

@@ -362,8 +362,8 @@ func (a *account) printGaps(what string, gaps []time.Duration) {
 	if at(0.99) > 10*time.Second {
 		verdict = "MISSED"
 	}
-	line(what, fmt.Sprintf("%.1f s", at(0.99).Seconds()), fmt.Sprintf("99th percentile of %d runs, goal 10 s %s; median %.1f s, longest %.1f s",
-		len(gaps), verdict, at(0.5).Seconds(), gaps[len(gaps)-1].Seconds()))
+	line(what, fmt.Sprintf("%.1f s", at(0.99).Seconds()), fmt.Sprintf("99th percentile of %d runs, goal 10 s %s; median %.1f s, longest %.1f s; by design a lease of %.0f s and a look each second",
+		len(gaps), verdict, at(0.5).Seconds(), gaps[len(gaps)-1].Seconds(), lease.Seconds()))
 }
 
 // tell prints all that is known about a violation.

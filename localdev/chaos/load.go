@@ -267,12 +267,13 @@ func (c *client) act(ctx context.Context, t *thing, v verb) {
 		c.accepted.Add(1)
 		t.say("%s accepted", v.name)
 		t.accepted[process]++
+		if v.name == "stop" && t.want[0] == "removed" { // a removal begins as a stop: asked for again, it is what is under way
+			break
+		}
 		if time.Since(t.since) > 30*time.Second { // what got no answer may still be under way
 			t.want = nil
 		}
-		if v.name != "stop" || t.want == nil || t.want[0] != "removed" { // a removal begins as a stop: asked for again, it is what is under way
-			t.want = append([]string{v.to}, t.want...)
-		}
+		t.want = append([]string{v.to}, t.want...)
 	}
 	c.own = slices.DeleteFunc(c.own, func(o *thing) bool { return o == t })
 	if t.want[0] != "purged" || status >= 500 || err != nil {

@@ -52,6 +52,7 @@ func Standard() map[string]string {
 		"agent.ping.timeout.seconds":               "5",
 		"agent.ping.reconnect.after.failed.count":  "6",
 		"agent.ping.instances.every":               "1",
+		"ha.instance.state.report.unknown":         "true",
 		"agent.ping.resources.every":               "12",
 		"agent.ping.stats.every":                   "60",
 		"agent.config.items":                       "pyagent,configscripts",

@@ -52,3 +52,10 @@ var instance = Kind{
 		"stop":    {Input: "instanceStop"},
 	},
 }
+
+// InstanceOptions is where the data of an instance's process says what is to follow:
+// HARestart, or start.
+const (
+	InstanceOptions = "io.cattle.platform.process.instance.InstanceProcessOptions"
+	HARestart       = "haRestart"
+)

@@ -89,6 +89,7 @@ func (s *Store) HistoryPlans(ctx context.Context, id int64, lists map[string]Que
 		args       []any
 	}{
 		{"due", s.dueText(), []any{int64(500)}},
+		{"orphans", s.orphansText(), []any{int64(500)}},
 		{"claim", s.claimText(), []any{int64(1000), "here", id}},
 		{"next", s.nextText(), []any{"instance", "7", int64(0)}},
 		{"look for ended", oldestProcessesText, []any{int64(0), int64(1000)}},

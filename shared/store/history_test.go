@@ -208,7 +208,7 @@ func TestWhatHasEndedMakesNothingDearer(t *testing.T) {
 				{Column: logged.Field("processInstanceId"), Modifier: "eq", Value: int64(77)}}},
 		})
 		must(t, err)
-		if len(plans) != 17 {
+		if len(plans) != 18 {
 			t.Errorf("there are %d plans", len(plans))
 		}
 		for name, plan := range plans {

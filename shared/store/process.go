@@ -334,6 +334,19 @@ func (s *Store) dueText() string {
 		order by priority desc, due_at, id limit ?`
 }
 
+// Orphans lists processes whose worker has shown no life for a lease, most urgent first.
+// It reads what is due by its index: what is at work or waits for a worker.
+func (s *Store) Orphans(ctx context.Context, limit int) ([]Bell, error) {
+	rows, err := s.query(ctx, s.orphansText(), int64(limit))
+	return readBells(rows, err)
+}
+
+func (s *Store) orphansText() string {
+	return `select id, wake_seq, run_epoch, priority from process_instance
+		where end_time is null and due_at <= (select ` + s.now() + `) and lease_until < (select ` + s.now() + `)
+		order by priority desc, due_at, id limit ?`
+}
+
 // WakeAgent makes the processes that wait for an agent, and those of the agent
 // itself, due now, at most limit.
 func (s *Store) WakeAgent(ctx context.Context, agent int64, limit int) ([]Bell, error) {

@@ -42,14 +42,16 @@ type Parcel struct {
 	Data    json.RawMessage `json:"data,omitempty"` // of the agent's row, for agents that the server plays
 	Server  string          `json:"server"`         // who asks
 	Event   *Event          `json:"event,omitempty"`
-	Evict   int64           `json:"evict,omitempty"` // close connections older than this epoch
-	By      string          `json:"by,omitempty"`    // the gateway that evicts
+	Running []string        `json:"running,omitempty"` // uuids of what such an agent runs, as far as is known
+	Evict   int64           `json:"evict,omitempty"`   // close connections older than this epoch
+	By      string          `json:"by,omitempty"`      // the gateway that evicts
 }
 
 // Answer travels back.
 type Answer struct {
-	AgentID int64  `json:"agent"`         // as the connection says, never the message
-	Any     bool   `json:"any,omitempty"` // an administrator's: it may answer whatever was asked
+	AgentID int64  `json:"agent"`           // as the connection says, never the message
+	Any     bool   `json:"any,omitempty"`   // an administrator's: it may answer whatever was asked
+	Epoch   int64  `json:"epoch,omitempty"` // of the connection, 0 for an answer that came beside it
 	Reply   *Event `json:"reply"`
 }
 

@@ -153,7 +153,9 @@ func (r *run) hold(ctx context.Context, row *schema.Row) error {
 		}
 	}
 	if r.unlock == nil {
-		release, ok := r.e.Locks.Try(ctx, row.Type().Name+"."+row.Key()+".CHANGE", time.Duration(r.e.lease())*time.Millisecond)
+		// It is gone by the time that another may take this process over: a lease is
+		// renewed when a third of it has passed.
+		release, ok := r.e.Locks.Try(ctx, row.Type().Name+"."+row.Key()+".CHANGE", time.Duration(r.e.lease())*time.Millisecond*2/3)
 		if !ok {
 			return &process.BusyError{Resource: row.Type().Name + " " + row.Key()}
 		}

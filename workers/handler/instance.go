@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/wire"
 	"github.com/cattleio/cattle/workers/placement"
@@ -16,7 +17,7 @@ import (
 const (
 	createScope  = "io.cattle.platform.process.instance.InstanceCreate"
 	startScope   = "io.cattle.platform.process.instance.InstanceStart"
-	optionsScope = "io.cattle.platform.process.instance.InstanceProcessOptions"
+	optionsScope = resource.InstanceOptions
 )
 
 func instanceHandlers() []process.Handler {
@@ -298,7 +299,7 @@ func onSharedStorage(ctx context.Context, run process.Run, instance *schema.Row)
 // afterStop says what follows a stop.
 func afterStop(_ context.Context, run process.Run) (*process.Answer, error) {
 	options, _ := run.Data()[optionsScope].(map[string]any)
-	if again, _ := options["haRestart"].(bool); again {
+	if again, _ := options[resource.HARestart].(bool); again {
 		switch run.Resource().Str("instanceTriggeredStop") {
 		case "remove":
 			return &process.Answer{Chain: "instance.remove"}, nil
@@ -318,7 +319,7 @@ func afterStop(_ context.Context, run process.Run) (*process.Answer, error) {
 
 func instanceRestart(_ context.Context, run process.Run) (*process.Answer, error) {
 	options := private(run.Data(), optionsScope)
-	if again, _ := options["haRestart"].(bool); !again {
+	if again, _ := options[resource.HARestart].(bool); !again {
 		options["start"] = true
 	}
 	return &process.Answer{Chain: "instance.stop"}, nil

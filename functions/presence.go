@@ -1,0 +1,247 @@
+package functions
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/store"
+	"github.com/cattleio/cattle/shared/wire"
+)
+
+// Agents are asked one after the other what runs with them, at most some hundred a
+// second unless that would take too long.
+const (
+	pageOfAgents = 200
+	betweenPings = 10 * time.Millisecond
+	wholeRound   = 15 * time.Second
+)
+
+// audit asks each agent that should run instances what runs there, and restarts what
+// it misses twice in a row: restart decides by the instance whether it then stays
+// stopped, runs again or is removed. A round that is under way is not begun again.
+func (s *Scheduler) audit(ctx context.Context) error {
+	if s.Bus == nil || !s.auditing.TryLock() {
+		return nil
+	}
+	defer s.auditing.Unlock()
+	a := &auditor{s: s, name: s.Server + "." + uuid.NewString(), asked: map[string]*question{}}
+	defer a.silence()
+	var all sync.WaitGroup
+	defer all.Wait()
+	for behind := int64(0); ctx.Err() == nil; {
+		known, last, now, err := s.Store.Running(ctx, behind, pageOfAgents)
+		if err != nil || last == 0 {
+			return err
+		}
+		behind = last
+		of := byAgent(known)
+		for _, agent := range slices.Sorted(maps.Keys(of)) {
+			a.listen(ctx)
+			all.Go(func() { a.look(ctx, agent, of[agent], now) })
+			select {
+			case <-ctx.Done():
+			case <-time.After(min(betweenPings, wholeRound/time.Duration(len(of)+1))):
+			}
+		}
+	}
+	return nil
+}
+
+func byAgent(known []store.Present) map[int64][]store.Present {
+	of := map[int64][]store.Present{}
+	for _, r := range known {
+		of[r.Agent] = append(of[r.Agent], r)
+	}
+	return of
+}
+
+// auditor asks agents, and hears what they say.
+type auditor struct {
+	s      *Scheduler
+	name   string // of the channel of the answers
+	once   sync.Once
+	cancel func()
+
+	mu    sync.Mutex
+	asked map[string]*question // by id of the ping
+}
+
+// question is one ping that an answer is awaited to.
+type question struct {
+	agent  int64
+	answer chan wire.Answer
+}
+
+// listen hears answers from now on.
+func (a *auditor) listen(ctx context.Context) {
+	a.once.Do(func() { a.cancel = a.s.Bus.SubscribeOwn(ctx, wire.ServerChannel(a.name), a.hear) })
+}
+
+func (a *auditor) silence() {
+	if a.cancel != nil {
+		a.cancel()
+	}
+}
+
+func (a *auditor) hear(payload string) {
+	var said wire.Answer
+	if json.Unmarshal([]byte(payload), &said) != nil || said.Reply == nil || len(said.Reply.PreviousIDs) == 0 {
+		return
+	}
+	a.mu.Lock()
+	q := a.asked[said.Reply.PreviousIDs[0]]
+	a.mu.Unlock()
+	if q == nil || q.agent != said.AgentID {
+		return
+	}
+	select {
+	case q.answer <- said:
+	default:
+	}
+}
+
+// look asks one agent, and once more if it misses something. Both lists must come over
+// the same connection, and both must have been asked for when the instance ran already.
+func (a *auditor) look(ctx context.Context, agent int64, known []store.Present, now int64) {
+	epoch, missing := a.missing(ctx, agent, known, now)
+	if len(missing) == 0 {
+		return
+	}
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(a.s.patience):
+	}
+	again, still := a.missing(ctx, agent, missing, now)
+	if again != epoch {
+		return
+	}
+	for _, r := range still {
+		if err := a.s.lost(ctx, r); err != nil && ctx.Err() == nil {
+			a.s.Log.WarnContext(ctx, "an instance that is gone cannot be restarted", "instance", r.ID, "err", err)
+		}
+	}
+}
+
+// missing asks an agent what runs with it and tells what of the known does not, over
+// which connection. An agent that gives no complete list misses nothing.
+func (a *auditor) missing(ctx context.Context, agent int64, known []store.Present, now int64) (epoch int64, out []store.Present) {
+	said := a.ping(ctx, agent)
+	if said == nil || said.Reply.Transitioning != nil && *said.Reply.Transitioning == wire.Failure {
+		return 0, nil
+	}
+	var data wire.PingData
+	if json.Unmarshal(said.Reply.Data, &data) != nil || !data.Options.Instances {
+		return 0, nil
+	}
+	runs := map[string]bool{}
+	for _, r := range data.Resources {
+		if r.Type == "instance" {
+			runs[r.UUID] = true
+		}
+	}
+	for _, r := range known {
+		if !runs[r.UUID] && r.Since <= now {
+			out = append(out, r)
+		}
+		delete(runs, r.UUID)
+	}
+	a.s.strangers(ctx, agent, runs)
+	return said.Epoch, out
+}
+
+// ping asks an agent once, and answers nil if it says nothing.
+func (a *auditor) ping(ctx context.Context, agent int64) *wire.Answer {
+	id, q := uuid.NewString(), &question{agent: agent, answer: make(chan wire.Answer, 1)}
+	a.mu.Lock()
+	a.asked[id] = q
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		delete(a.asked, id)
+		a.mu.Unlock()
+	}()
+	wait := a.s.Settings.Seconds("agent.ping.timeout.seconds")
+	millis := wait.Milliseconds()
+	data, err := wire.Encode(wire.PingData{Options: wire.PingOptions{Instances: true}, Resources: []wire.Resource{}})
+	if err != nil {
+		return nil
+	}
+	text, err := wire.Encode(wire.Parcel{AgentID: agent, Server: a.name, Event: &wire.Event{ID: id, Name: wire.Ping, ReplyTo: wire.Text("reply." + a.name + "." + id),
+		ResourceType: wire.Text("agent"), ResourceID: wire.Text(fmt.Sprint(agent)), Data: data, TimeMillis: time.Now().UnixMilli(), TimeoutMillis: &millis}})
+	if err != nil {
+		return nil
+	}
+	if n, err := a.s.Bus.Publish(ctx, wire.AgentChannel(fmt.Sprint(agent)), string(text)); err != nil || n == 0 {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-time.After(wait):
+		return nil
+	case said := <-q.answer:
+		return &said
+	}
+}
+
+// strangers logs once what an agent runs and nobody knows.
+func (s *Scheduler) strangers(ctx context.Context, agent int64, runs map[string]bool) {
+	if s.Settings.Get("ha.instance.state.report.unknown") != "true" {
+		return
+	}
+	for name := range runs {
+		s.mu.Lock()
+		if len(s.strange) > 10_000 {
+			clear(s.strange)
+		}
+		told := s.strange[name]
+		s.mu.Unlock()
+		if told {
+			continue
+		}
+		rows, err := s.Store.Find(ctx, resource.All.Type("instance"), process.Match{"uuid": name})
+		if err != nil || len(rows) > 0 {
+			continue // it comes or goes
+		}
+		s.mu.Lock()
+		s.strange[name] = true
+		s.mu.Unlock()
+		s.Log.WarnContext(ctx, "agent runs an instance that is not known", "agent", agent, "uuid", name)
+	}
+}
+
+// lost restarts an instance that is gone from its host, if it still runs for us.
+func (s *Scheduler) lost(ctx context.Context, r store.Present) error {
+	def := resource.All.Process("instance.restart")
+	var launched *store.Launched
+	err := s.Store.Write(ctx, "instance is gone", func(tx *store.Tx) error {
+		launched = nil
+		row, err := tx.Get(ctx, resource.All.Type("instance"), r.ID)
+		if err != nil || row.State() != "running" || row.Int("stateSince") != r.Since {
+			return err
+		}
+		launched, err = tx.Launch(ctx, store.Launch{Process: def, Row: row, Server: s.Server,
+			Data:     map[string]any{resource.InstanceOptions: map[string]any{resource.HARestart: true}},
+			Priority: int(s.Settings.Int("process." + def.Name + ".priority"))})
+		return err
+	})
+	if errors.Is(err, store.ErrCannotStart) || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
+		return nil // somebody moved it
+	}
+	if launched != nil && err == nil {
+		s.Ring(launched.Bells)
+		s.Log.WarnContext(ctx, "instance is gone from its host", "instance", r.ID, "agent", r.Agent)
+	}
+	return err
+}
