@@ -190,6 +190,71 @@ func TestPostgresFailsWithoutAUserNoticing(t *testing.T) {
 	}
 }
 
+// Half of all messages of the bus get lost, a fifth come twice and many late: all ends
+// as it does without that.
+func TestABusThatLosesHalf(t *testing.T) {
+	t.Parallel()
+	b := breakable(t, true)
+	b.env = append(b.env, "CATTLE_EVENTING_TIMEOUT_MILLIS=300", "CATTLE_PROCESS_RETRY_BACKOFF_MAX_MS=1000")
+	api := b.part("api")
+	for _, profile := range []string{"worker", "gateway", "scheduler"} {
+		b.part(profile)
+	}
+	api.simulators(2)
+	stops, goes := api.container(nil), api.container(nil)
+	api.becomes(stops, "running")
+	api.becomes(goes, "running")
+	b.messages.Lose.Store(500)
+	b.messages.Repeat.Store(200)
+	b.messages.Delay.Store(200)
+	api.ask("POST", stops+"/?action=stop", object{})
+	api.ask("DELETE", goes, nil)
+	api.post(8, object{"imageUuid": "sim:x", "name": "late"})
+	api.becomes(stops, "stopped")
+	api.becomes(goes, "removed")
+	until(t, "the late ones to run", 45*time.Second, func() bool { return len(api.list("/v1/containers?name=late&state=running")) == 8 })
+	once(t, b, 10)
+	if m := &b.messages; m.Lost.Load() == 0 || m.Repeated.Load() == 0 || m.Delayed.Load() == 0 {
+		t.Error("no message was lost, came twice and late")
+	}
+}
+
+// Redis does what it is asked, and the answer is lost with the connection.
+func TestRedisDoesAndDoesNotSay(t *testing.T) {
+	t.Parallel()
+	b := breakable(t, true)
+	api := b.part("api")
+	for _, profile := range []string{"worker", "gateway", "scheduler"} {
+		b.part(profile)
+	}
+	api.simulators(2)
+	b.messages.Mute.Store(50)
+	api.post(30, object{"imageUuid": "sim:x"})
+	api.allRun(30, 45*time.Second)
+	once(t, b, 30)
+	if b.messages.Muted.Load() == 0 {
+		t.Error("no answer was lost")
+	}
+}
+
+// once checks that each of n containers was made, placed and begun by one process.
+func once(t *testing.T, b *broken, n int) {
+	t.Helper()
+	for what, text := range map[string]string{
+		"processes that make one": "select count(*) from process_instance where process_name = 'instance.create'",
+		"containers":              "select count(*) from instance",
+		"of them with a volume":   "select count(distinct instance_id) from volume where instance_id is not null",
+		"volumes":                 "select count(*) from volume where instance_id is not null",
+	} {
+		if got := b.query(t, text); got != n {
+			t.Errorf("%d %s, %d are wanted", got, what, n)
+		}
+	}
+	if twice := b.query(t, "select count(*) from (select 1 from instance_host_map where removed is null group by instance_id having count(*) > 1) x"); twice != 0 {
+		t.Errorf("%d containers have two places", twice)
+	}
+}
+
 // An API server alone, without Redis, accepts all that can be asked; the work is done
 // once the others are there, although Redis comes back with what it had before.
 func TestTheAPIAcceptsWithNothingBesideIt(t *testing.T) {

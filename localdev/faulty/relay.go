@@ -44,10 +44,12 @@ func (c *Commits) Relay(to io.Writer, from *bufio.Reader) error {
 }
 
 // Messages passes on what a Redis says, and loses, repeats and delays some of the
-// messages to its subscribers. A delayed one is overtaken by others.
+// messages to its subscribers. A delayed one is overtaken by others. Some of the
+// answers to commands get lost together with the connection: what was done looks as if
+// it were not.
 type Messages struct {
-	Lose, Repeat, Delay     Share
-	Lost, Repeated, Delayed atomic.Int64
+	Lose, Repeat, Delay, Mute      Share
+	Lost, Repeated, Delayed, Muted atomic.Int64
 }
 
 // Relay is for a Proxy.
@@ -57,6 +59,10 @@ func (m *Messages) Relay(to io.Writer, from *bufio.Reader) error {
 		return err
 	}
 	if !isMessage(b) {
+		if m.Mute.Meets() {
+			m.Muted.Add(1)
+			return errLost
+		}
 		_, err := to.Write(b)
 		return err
 	}
