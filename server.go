@@ -50,13 +50,14 @@ type server struct {
 	id       string
 	log      *slog.Logger
 
-	ready sync.WaitGroup // until every part hears what it has to
-	owned *os.File       // held open while the embedded database is ours
-	store *store.Store   // nil for a gateway alone: it touches no SQL
-	redis redis.UniversalClient
-	bus   *event.Bus
-	queue *queue.Queue
-	locks *lock.Locks
+	ready   sync.WaitGroup // until every part hears what it has to
+	owned   *os.File       // held open while the embedded database is ours
+	replica *store.Replica // nil for none
+	store   *store.Store   // nil for a gateway alone: it touches no SQL
+	redis   redis.UniversalClient
+	bus     *event.Bus
+	queue   *queue.Queue
+	locks   *lock.Locks
 
 	pin     string // by what agents know our certificate
 	metrics *telemetry.Metrics
@@ -362,6 +363,7 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 	switch {
 	case s.parts["api"]:
 		s.ready.Add(1)
+		s.copies(ctx, g)
 		g.Go(func() error { return api.Run(ctx, s.api(work), web) })
 	case !s.parts["gateway"]:
 		g.Go(func() error { return s.plain(ctx, ln) })
@@ -392,7 +394,7 @@ func (s *server) connected(ctx context.Context, agents []int64) (map[int64]bool,
 
 func (s *server) api(work *workers.Worker) api.Deps {
 	return api.Deps{Store: s.store, Count: s.locks.Count, Bus: s.bus, Settings: s.settings, Log: s.log, Ready: s.ready.Done, Rest: rest.Config{
-		Store: s.store, Settings: s.settings, ServerID: s.id, Ring: s.queue.Ring, Place: work.Place,
+		Store: s.store, Replica: s.replica, Settings: s.settings, ServerID: s.id, Ring: s.queue.Ring, Place: work.Place,
 		SettingsChanged: func() { s.tell(settingsChannel) },
 		Changed:         func(c rest.Change) { s.changed(c, work) },
 		RunTask:         s.runTask,
@@ -417,6 +419,23 @@ func (s *server) api(work *workers.Worker) api.Deps {
 	}}
 }
 
+// copies reads from the replica, if there is one, and keeps from it who has just
+// written, on whichever server.
+func (s *server) copies(ctx context.Context, g *errgroup.Group) {
+	address := s.settings.Get("db.read.url")
+	if address == "" || !s.store.Postgres() {
+		return
+	}
+	s.replica = store.NewReplica(s.store, address)
+	g.Go(func() error { s.replica.Run(ctx); return nil })
+	s.bus.Subscribe(ctx, wire.EventChannel(wire.APIChange), func(payload string) {
+		var e struct{ Data rest.Change }
+		if json.Unmarshal([]byte(payload), &e) == nil {
+			s.replica.Wrote(e.Data.AccountID)
+		}
+	})
+}
+
 func (s *server) tell(channel string) {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
@@ -427,6 +446,7 @@ func (s *server) tell(channel string) {
 
 // changed announces a write of the API.
 func (s *server) changed(c rest.Change, work *workers.Worker) {
+	s.replica.Wrote(c.AccountID)
 	if work.Changed(c.Type) {
 		s.tell(wire.ExternalChannel)
 	}

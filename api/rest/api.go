@@ -23,6 +23,7 @@ import (
 
 	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/shared/config"
+	"github.com/cattleio/cattle/shared/fault"
 	"github.com/cattleio/cattle/shared/limit"
 	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/store"
@@ -33,8 +34,9 @@ import (
 type Config struct {
 	Store    *store.Store
 	Settings *config.Settings
-	Auth     *auth.Auth // nil makes one
-	ServerID string     // named in the processes launched here
+	Auth     *auth.Auth     // nil makes one
+	Replica  *store.Replica // of Store, for reads that only show; nil for none
+	ServerID string         // named in the processes launched here
 
 	// Ring wakes workers after a commit. It must not block.
 	Ring func([]store.Bell)
@@ -159,6 +161,13 @@ func (a *API) serve(c *fiber.Ctx) (err error) {
 		}
 	}()
 	err = r.serve()
+	if deliberate := new(fault.Fault); err != nil && r.copied && !errors.As(err, &deliberate) {
+		if !errors.Is(err, store.ErrNotFound) { // it may only be late
+			a.Replica.Failed()
+		}
+		r = &request{api: a, c: c, ctx: r.ctx, name: r.name, primary: true}
+		err = r.serve()
+	}
 	for begin := time.Now(); store.Away(err) && time.Since(begin) < patience && r.ctx.Err() == nil; {
 		time.Sleep(50 * time.Millisecond)
 		r = &request{api: a, c: c, ctx: r.ctx, name: r.name, again: true}

@@ -33,7 +33,7 @@ func (r *request) included(t *auth.Type) []resource.Link {
 func (r *request) listIncluding(l *listing, links []resource.Link) error {
 	at := parseCursor(l.query.Marker)
 	l.query.Marker = at.Marker
-	page, err := r.api.Store.List(r.ctx, l.query)
+	page, err := r.reads().List(r.ctx, l.query)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (f *follower) many(row *schema.Row, l resource.Link, limit int) ([]*schema.
 	}
 	q := f.r.linkQuery(row, l)
 	q.Limit = limit
-	page, err := f.r.api.Store.List(f.r.ctx, q)
+	page, err := f.r.reads().List(f.r.ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +220,7 @@ func (f *follower) between(q store.Query, column string, ids []int64) ([]*schema
 	c := q.Type.Field(column)
 	q.Conditions = []store.Condition{{Column: c, Modifier: "gte", Value: slices.Min(ids)}, {Column: c, Modifier: "lte", Value: slices.Max(ids)}}
 	q.Limit = manyRows
-	page, err := f.r.api.Store.List(f.r.ctx, q)
+	page, err := f.r.reads().List(f.r.ctx, q)
 	if err != nil || page.Next != "" {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func (r *request) list(l *listing) error {
 	if links := r.included(l.typ); len(links) > 0 {
 		return r.listIncluding(l, links)
 	}
-	page, err := r.api.Store.List(r.ctx, l.query)
+	page, err := r.reads().List(r.ctx, l.query)
 	if err != nil {
 		return err
 	}

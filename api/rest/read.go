@@ -26,7 +26,7 @@ func (r *request) within(t *auth.Type, id int64, scope store.Scope) (*schema.Row
 	if t == nil || t.Table == "" {
 		return nil, store.ErrNotFound
 	}
-	row, err := r.api.Store.Get(r.ctx, t.Type, id)
+	row, err := r.reads().Get(r.ctx, t.Type, id)
 	switch {
 	case err != nil:
 		return nil, err

@@ -39,6 +39,9 @@ type request struct {
 	name  string // of what it creates, if its client gave none
 	again bool   // it was tried before, and may have made it
 
+	primary bool // it reads from the primary alone
+	copied  bool // it has read from the replica
+
 	cut       []string // what was last cut out of a document
 	form      params   // of the body
 	multipart bool
@@ -46,6 +49,19 @@ type request struct {
 
 	focus *schema.Row            // the one resource that is answered
 	whys  map[int64]*process.Why // read so far
+}
+
+// reads is where the request reads what it only shows.
+func (r *request) reads() *store.Store {
+	if r.method != fiber.MethodGet || r.primary {
+		return r.api.Store
+	}
+	s := r.api.Replica.Reads(r.caller.AccountID)
+	if s == nil {
+		return r.api.Store
+	}
+	r.copied = true
+	return s
 }
 
 // header returns a copy of a request header.

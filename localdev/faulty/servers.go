@@ -62,6 +62,32 @@ func Postgres(dir string) (*Server, error) {
 	return s, s.Start()
 }
 
+// Replica starts a server below dir that follows a Postgres and answers reads.
+func Replica(dir string, primary *Server) (*Server, error) {
+	bin, err := postgresBin()
+	if err != nil {
+		return nil, err
+	}
+	s, err := newServer(filepath.Join(dir, "replica"))
+	if err != nil {
+		return nil, err
+	}
+	if s.as = primary.as; s.as != nil {
+		if err := os.Chown(s.dir, int(s.as.Uid), int(s.as.Gid)); err != nil {
+			return nil, err
+		}
+	}
+	data := filepath.Join(s.dir, "data")
+	copied := s.command(filepath.Join(bin, "pg_basebackup"), "-h", "127.0.0.1", "-p", primary.port, "-U", "postgres", "-D", data, "-R", "-X", "stream", "-c", "fast", "--no-sync")
+	if out, err := copied.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("cannot copy a database: %w: %s", err, out)
+	}
+	s.args = []string{filepath.Join(bin, "postgres"), "-D", data, "-h", "127.0.0.1", "-p", s.port, "-k", "",
+		"-c", "max_connections=300", "-c", "fsync=off", "-c", "shared_buffers=64MB"}
+	s.answer = (*Server).postgresServes
+	return s, s.Start()
+}
+
 // Redis starts a Redis below dir that keeps nothing but what Save is told to keep.
 func Redis(dir string) (*Server, error) {
 	program, err := exec.LookPath("redis-server")
