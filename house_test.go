@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 	"api/gateway":                     {"shared/limit", "shared/event", "shared/lock", "shared/wire", "shared/resource", "shared/schema", "shared/fault"},
 	"api":                             {"api/auth", "api/rest", "shared/config", "shared/event", "shared/process", "shared/resource", "shared/schema", "shared/store", "shared/wire"},
 	"shared/testkit":                  {"shared/store"},
-	"localdev/bench":                  {"shared/wire", "shared/store", "shared/resource", "shared/process"},
+	"localdev/bench":                  {"shared/wire", "shared/store", "shared/resource", "shared/process", "shared/event"},
 	"localdev/faulty":                 {},
 	"localdev/chaos":                  {"localdev/faulty", "shared/process", "shared/resource", "shared/schema", "shared/wire"},
 }

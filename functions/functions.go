@@ -61,6 +61,7 @@ type Scheduler struct {
 	mu     sync.Mutex
 	absent map[int64]int // runs of liveness since an agent was seen
 	ticks  int64         // runs of liveness
+	storm  int           // those of them until the loss of many agents is over
 
 	strange  map[string]bool // what agents run that is not known, and has been told
 	patience time.Duration   // with what an agent misses, which may be about to come back by itself

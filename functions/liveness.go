@@ -84,19 +84,53 @@ func (s *Scheduler) watched(ctx context.Context) ([]*schema.Row, error) {
 }
 
 // remember keeps since when agents are gone, for whoever asks why something waits.
+// When many go at once it is kept of those alone who stay away: a gateway that dies
+// writes nothing about agents that are soon back.
 func (s *Scheduler) remember(ctx context.Context, agents []*schema.Row, there map[int64]bool) error {
-	var gone, back []int64
+	var gone, fresh, back []int64
 	for _, a := range agents {
 		known := a.Int("disconnectedSince") != 0
 		switch held := there[a.ID()]; {
+		case !held && !known && a.State() == "active" && s.missed(a.ID()) < s.looks():
+			fresh = append(fresh, a.ID())
 		case !held && !known:
 			gone = append(gone, a.ID())
 		case held && known:
 			back = append(back, a.ID())
 		}
 	}
+	if s.calm(many(len(fresh), len(agents))) {
+		gone = append(gone, fresh...)
+	}
 	return s.Store.Disconnected(ctx, gone, back)
 }
+
+// calm tells whether it is a while since many were gone at once; the last of them are
+// given the time of the first.
+func (s *Scheduler) calm(many bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.storm = max(s.storm-1, 0); many {
+		s.storm = s.looks()
+	}
+	return s.storm == 0
+}
+
+// missed is how many looks in a row have not found an agent.
+func (s *Scheduler) missed(id int64) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.absent[id]
+}
+
+// looks is how many looks an agent may miss.
+func (s *Scheduler) looks() int {
+	return max(int(s.Settings.Int("agent.ping.reconnect.after.failed.count")), 1)
+}
+
+// many tells whether so many are gone at once that it is rather a gateway or the
+// network that is.
+func many(gone, of int) bool { return gone > 5 && gone*10 > of }
 
 // missing counts who is absent and returns those who have been for too long.
 func (s *Scheduler) missing(ids []int64, there map[int64]bool) []int64 {
@@ -111,8 +145,8 @@ func (s *Scheduler) missing(ids []int64, there map[int64]bool) []int64 {
 		gone++
 		s.absent[id]++
 	}
-	patience := max(int(s.Settings.Int("agent.ping.reconnect.after.failed.count")), 1)
-	if gone > 5 && gone*10 > len(ids) {
+	patience := s.looks()
+	if many(gone, len(ids)) {
 		patience *= 4
 	}
 	var out []int64

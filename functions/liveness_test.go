@@ -1,0 +1,97 @@
+package functions
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/cattleio/cattle/shared/config"
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/store"
+	"github.com/cattleio/cattle/shared/testkit"
+)
+
+// A gateway dies and its agents are soon back: nothing is written about them. One that
+// goes alone is noted at once, and those who stay away are, too, later.
+func TestADeadGatewayWritesNothingAboutItsAgents(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		ctx, s, typ := context.Background(), testkit.Store(t, address), resource.All.Type("agent")
+		settings, err := config.Load(nil, nil, t.TempDir(), config.Standard())
+		if err != nil {
+			t.Fatal(err)
+		}
+		const agents = 30
+		err = s.Write(ctx, "test", func(tx *store.Tx) error {
+			for i := range agents {
+				name := fmt.Sprintf("event://%d", i)
+				if err := tx.Insert(ctx, store.NewRow(typ, 1, map[string]any{"uri": name, "state": "active"})); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		away := map[int64]bool{}
+		clock := New(Deps{Store: s, Settings: settings, Log: slog.New(slog.DiscardHandler), Ring: func([]store.Bell) {},
+			Connected: func(_ context.Context, ids []int64) (map[int64]bool, error) {
+				there := map[int64]bool{}
+				for _, id := range ids {
+					there[id] = !away[id]
+				}
+				return there, nil
+			}})
+		look := func(times int) (noted int) {
+			t.Helper()
+			for range times {
+				if err := liveness.Run(ctx, clock); err != nil {
+					t.Fatal(err)
+				}
+			}
+			rows, err := s.Find(ctx, typ, process.Match{"state": "active"})
+			if err != nil || len(rows) != agents {
+				t.Fatalf("%d agents are active: %v", len(rows), err)
+			}
+			for _, r := range rows {
+				if r.Int("disconnectedSince") != 0 {
+					noted++
+				}
+			}
+			return noted
+		}
+		away[1] = true
+		if n := look(1); n != 1 {
+			t.Errorf("of one agent that went %d are noted", n)
+		}
+		delete(away, 1)
+		if n := look(1); n != 0 {
+			t.Errorf("%d are noted that are back", n)
+		}
+		for id := range int64(agents) {
+			away[id+1] = true
+		}
+		if n := look(2); n != 0 {
+			t.Errorf("%d are noted a moment after all went", n)
+		}
+		for id := range int64(agents) - 2 { // the last two are late
+			delete(away, id+1)
+		}
+		if n := look(2); n != 0 {
+			t.Errorf("%d are noted that are late", n)
+		}
+		clear(away)
+		if n := look(1); n != 0 {
+			t.Errorf("%d are noted after all", n)
+		}
+		for id := range int64(agents) {
+			away[id+1] = true
+		}
+		if n := look(8); n != agents {
+			t.Errorf("%d of %d that stay away are noted", n, agents)
+		}
+	})
+}

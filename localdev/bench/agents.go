@@ -1,0 +1,300 @@
+package bench
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cattleio/cattle/shared/event"
+	"github.com/cattleio/cattle/shared/wire"
+)
+
+// crowd is a gateway of its own with many agents, which live in processes of their own
+// and come from several addresses: a pair of addresses has ports for some 28,000.
+type crowd struct {
+	*rig
+	*databases
+	n       int
+	agents  string // the address of the gateway
+	gateway *child
+	bus     *event.Bus
+	sql     *sql.DB
+	answers *answers
+}
+
+// holders are the processes in which the agents live.
+const holders = 3
+
+// The goals of a gateway.
+const (
+	perAgentKB   = 12.0
+	commandP99   = 50 * time.Millisecond
+	backWithin   = time.Minute
+	commandsEach = 1000 // a second
+)
+
+// agentsAtOne holds many agents at one gateway, commands them, and kills it.
+func (b *bencher) agentsAtOne(ctx context.Context) error {
+	c := &crowd{n: b.agents, answers: &answers{begun: map[string]time.Time{}}}
+	defer c.close()
+	if err := c.open(ctx); err != nil {
+		return err
+	}
+	empty, err := residentMB(c.gateway.Process.Pid)
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	if err := c.gather(ctx); err != nil {
+		return err
+	}
+	line("connected", fmt.Sprintf("%.1f s", time.Since(begun).Seconds()), fmt.Sprintf("until all of %d agents were held, each known by a question to an API server", c.n))
+	if err := c.command(ctx, commandsEach, 10*time.Second); err != nil {
+		return err
+	}
+	if err := pause(ctx, 5*time.Second); err != nil {
+		return err
+	}
+	full, err := residentMB(c.gateway.Process.Pid)
+	if err != nil {
+		return err
+	}
+	each := (full - empty) * 1e6 / 1024 / float64(c.n)
+	judged("memory", fmt.Sprintf("%.1f KB", each), fmt.Sprintf("<= %.0f KB", perAgentKB), each <= perAgentKB,
+		fmt.Sprintf("resident (VmRSS) for each agent: %.1f MB less the %.1f MB of an empty gateway", full, empty))
+	return c.comeBack(ctx)
+}
+
+// open starts the servers and puts the agents into the database.
+func (c *crowd) open(ctx context.Context) (err error) {
+	if c.databases, err = newDatabases(ctx); err != nil {
+		return err
+	}
+	if c.rig, err = newRig(); err != nil {
+		return err
+	}
+	if err := c.rig.serve(ctx, "server", c.env(), "server", "--profile", "api,worker,scheduler"); err != nil {
+		c.rig = nil // closed
+		return err
+	}
+	if err := c.startGateway(ctx, "gateway"); err != nil {
+		return err
+	}
+	if c.sql, err = sql.Open("pgx", c.postgres); err != nil {
+		return err
+	}
+	_, err = c.sql.ExecContext(ctx, `insert into agent (kind, uuid, state, created, data, account_id, managed_config, uri)
+		select 'agent', 'crowd-' || n, 'active', 0, '{}', 1, false, 'event://crowd-' || n from generate_series(1, $1) n`, c.n)
+	if err != nil {
+		return fmt.Errorf("cannot make the agents: %w", err)
+	}
+	c.bus = event.New(c.cache, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	go func() { _ = c.bus.Run(ctx) }()
+	c.bus.SubscribeOwn(ctx, wire.ServerChannel("bench"), c.answers.hear)
+	return nil
+}
+
+func (c *crowd) startGateway(ctx context.Context, name string) (err error) {
+	if c.agents == "" {
+		port, err := freePort()
+		if err != nil {
+			return err
+		}
+		c.agents = "http://127.0.0.1:" + port
+	}
+	env := append(c.env(), "CATTLE_HTTP_PORT="+c.agents[strings.LastIndexByte(c.agents, ':')+1:], "CATTLE_LOG_LEVEL=warn")
+	if c.gateway, err = c.run(name, env, "server", "--profile", "gateway"); err != nil {
+		return err
+	}
+	return c.gateway.explained(wait(ctx, "the gateway to answer", 20*time.Second, func() bool { return client{c.agents}.get(ctx, "/ping", nil) == nil }))
+}
+
+// gather starts the processes that hold the agents, and waits for all of them.
+func (c *crowd) gather(ctx context.Context) error {
+	first, err := c.firstID(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range holders {
+		from, to := first+i*c.n/holders, first+(i+1)*c.n/holders
+		_, err := c.run(fmt.Sprintf("holder%d", i), nil, "bench", "hold", "--gateway", c.agents, "--source", fmt.Sprintf("127.0.0.%d", i+2),
+			"--first", strconv.Itoa(from), "--agents", strconv.Itoa(to-from))
+		if err != nil {
+			return err
+		}
+	}
+	return c.allHeld(ctx, 2*time.Minute)
+}
+
+func (c *crowd) firstID(ctx context.Context) (id int, err error) {
+	err = c.sql.QueryRowContext(ctx, "select min(id) from agent where uuid like 'crowd-%'").Scan(&id)
+	return id, err
+}
+
+// allHeld waits until every agent's channel is heard.
+func (c *crowd) allHeld(ctx context.Context, limit time.Duration) error {
+	first, err := c.firstID(ctx)
+	if err != nil {
+		return err
+	}
+	channels := make([]string, c.n)
+	for i := range channels {
+		channels[i] = wire.AgentChannel(strconv.Itoa(first + i))
+	}
+	held := 0
+	err = wait(ctx, "all agents to be held", limit, func() bool {
+		heard, err := c.bus.Heard(ctx, channels...)
+		held = 0
+		for _, n := range heard {
+			if n > 0 {
+				held++
+			}
+		}
+		return err == nil && held == c.n
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %d of %d are", err, held, c.n)
+	}
+	return nil
+}
+
+// answers notes when commands were sent and how long their answers took.
+type answers struct {
+	mu    sync.Mutex
+	begun map[string]time.Time
+	took  []time.Duration
+}
+
+func (a *answers) sent(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.begun[id] = time.Now()
+}
+
+func (a *answers) hear(payload string) {
+	now := time.Now()
+	_, rest, _ := strings.Cut(payload, `"previousIds":["`)
+	id, _, _ := strings.Cut(rest, `"`)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if begun, ok := a.begun[id]; ok {
+		delete(a.begun, id)
+		a.took = append(a.took, now.Sub(begun))
+	}
+}
+
+// command sends commands by the clock, as workers do, to agents by chance.
+func (c *crowd) command(ctx context.Context, perSecond int, lasts time.Duration) error {
+	first, err := c.firstID(ctx)
+	if err != nil {
+		return err
+	}
+	const beat = 10 * time.Millisecond
+	total := int(lasts.Seconds() * float64(perSecond))
+	begun := time.Now()
+	for sent := 0; sent < total; {
+		due := min(int(float64(perSecond)*time.Since(begun).Seconds()), total)
+		for ; sent < due; sent++ {
+			if err := c.send(ctx, int64(first+rand.IntN(c.n)), sent); err != nil {
+				return err
+			}
+		}
+		if err := pause(ctx, beat); err != nil {
+			return err
+		}
+	}
+	rate := float64(total) / time.Since(begun).Seconds()
+	err = wait(ctx, "all answers", 10*time.Second, func() bool { c.answers.mu.Lock(); defer c.answers.mu.Unlock(); return len(c.answers.took) == total })
+	c.answers.mu.Lock()
+	defer c.answers.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("%w: %d of %d came", err, len(c.answers.took), total)
+	}
+	slices.Sort(c.answers.took)
+	p50, p99 := quantile(c.answers.took, 0.5), quantile(c.answers.took, 0.99)
+	judged("commands", ms(p99), "p99 <= "+ms(commandP99), p99 <= commandP99,
+		fmt.Sprintf("bus, gateway, agent and back, %.0f a second for %s; median %s", rate, lasts, ms(p50)))
+	return nil
+}
+
+func (c *crowd) send(ctx context.Context, agent int64, n int) error {
+	id := "bench-" + strconv.Itoa(n)
+	text, err := wire.Encode(wire.Parcel{AgentID: agent, Server: "bench", Event: &wire.Event{ID: id, Name: wire.StorageVolumeActivate,
+		ReplyTo: wire.Text("reply.bench." + id), ResourceType: wire.Text("agent"), ResourceID: wire.Text(strconv.FormatInt(agent, 10)), TimeMillis: time.Now().UnixMilli()}})
+	if err != nil {
+		return err
+	}
+	c.answers.sent(id)
+	heard, err := c.bus.Publish(ctx, wire.AgentChannel(strconv.FormatInt(agent, 10)), string(text))
+	if err == nil && heard != 1 {
+		err = fmt.Errorf("%d gateways hold agent %d", heard, agent)
+	}
+	return err
+}
+
+// comeBack kills the gateway and starts another in its place.
+func (c *crowd) comeBack(ctx context.Context) error {
+	before, err := c.writes(ctx)
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	if err := c.gateway.Process.Kill(); err != nil {
+		return err
+	}
+	<-c.gateway.done
+	if err := c.startGateway(ctx, "gateway-again"); err != nil {
+		return err
+	}
+	if err := c.allHeld(ctx, 2*backWithin); err != nil {
+		return err
+	}
+	took := time.Since(begun)
+	judged("back", fmt.Sprintf("%.1f s", took.Seconds()), "<= 60 s", took <= backWithin, "until all were held again after the gateway was killed and started anew")
+	if err := pause(ctx, 8*time.Second); err != nil { // the watch looks every 5 s
+		return err
+	}
+	after, err := c.writes(ctx)
+	if err != nil {
+		return err
+	}
+	each := float64(after-before) / float64(c.n)
+	judged("writes", fmt.Sprintf("%.2f", each), "<= 1", each <= 1, "updates of the agent's row for each agent, by Postgres's count")
+	var moved int
+	err = c.sql.QueryRowContext(ctx, "select count(*) from agent where state <> 'active'").Scan(&moved)
+	if err != nil {
+		return err
+	}
+	var processes int
+	if err := c.sql.QueryRowContext(ctx, "select count(*) from process_instance where resource_type = 'agent'").Scan(&processes); err != nil {
+		return err
+	}
+	judged("moved", fmt.Sprint(moved+processes), "0", moved+processes == 0, "agents that left their state, and processes that were started for one")
+	return nil
+}
+
+// writes counts the updates of agents so far.
+func (c *crowd) writes(ctx context.Context) (n int, err error) {
+	err = c.sql.QueryRowContext(ctx, "select n_tup_upd from pg_stat_user_tables where relname = 'agent' and schemaname = current_schema()").Scan(&n)
+	return n, err
+}
+
+func (c *crowd) close() {
+	if c.rig != nil {
+		c.rig.close()
+	}
+	if c.sql != nil {
+		_ = c.sql.Close()
+	}
+	if c.databases != nil {
+		c.drop()
+	}
+}
