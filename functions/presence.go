@@ -128,7 +128,7 @@ func (a *auditor) look(ctx context.Context, agent int64, known []store.Present, 
 	}
 	for _, r := range still {
 		if err := a.s.lost(ctx, r); err != nil && ctx.Err() == nil {
-			a.s.Log.WarnContext(ctx, "an instance that is gone cannot be restarted", "instance", r.ID, "err", err)
+			a.s.Log.WarnContext(ctx, "an instance that is gone cannot be restarted", "type", "instance", "resource", r.ID, "err", err)
 		}
 	}
 }
@@ -241,7 +241,7 @@ func (s *Scheduler) lost(ctx context.Context, r store.Present) error {
 	}
 	if launched != nil && err == nil {
 		s.Ring(launched.Bells)
-		s.Log.WarnContext(ctx, "instance is gone from its host", "instance", r.ID, "agent", r.Agent)
+		s.Log.WarnContext(ctx, "instance is gone from its host", "type", "instance", "resource", r.ID, "agent", r.Agent)
 	}
 	return err
 }
