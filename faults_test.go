@@ -169,17 +169,17 @@ func TestPostgresFailsWithoutAUserNoticing(t *testing.T) {
 	b.query(t, `create trigger refuse before insert or update on process_instance for each row execute function refuse()`)
 	b.commits.Lose.Store(20)
 	const wanted = 120
-	down := make(chan error, 1)
+	posted := make(chan struct{})
 	go func() {
-		time.Sleep(time.Second) // into the work; when exactly does not matter
-		b.postgres.Kill()
-		time.Sleep(500 * time.Millisecond)
-		down <- b.postgres.Start()
+		defer close(posted)
+		p.post(wanted/2, object{"imageUuid": "sim:x"})
 	}()
-	p.post(wanted/2, object{"imageUuid": "sim:x"})
-	if err := <-down; err != nil {
+	until(t, "an answer to be lost", 45*time.Second, func() bool { return b.commits.Lost.Load() > 0 }) // the work goes on
+	b.postgres.Kill()
+	if err := b.postgres.Start(); err != nil {
 		t.Fatal(err)
 	}
+	<-posted
 	p.post(wanted/2, object{"imageUuid": "sim:x"})
 	p.allRun(wanted, 60*time.Second)
 	if b.commits.Lost.Load() == 0 {
@@ -427,15 +427,17 @@ func TestCloggedAgentsAreNotTakenForDead(t *testing.T) {
 			"agent", "--drivers", "sim", "--url", "http://"+clogged.Address(), "--token", token)
 	}
 	until(t, "the hosts", 30*time.Second, func() bool { return len(p.list("/v1/hosts?state=active")) == 3 })
-	for range 3 {
+	for round := range 3 {
+		begun := time.Now()
 		clogged.Stall(true)
 		p.post(4, object{"imageUuid": "sim:x"})
-		time.Sleep(time.Second) // it stands still so long
+		until(t, "the work to have met a fault of a second", 30*time.Second, func() bool {
+			return time.Since(begun) > time.Second && len(p.list("/v1/containers?state=starting")) == 4
+		})
 		clogged.Stall(false)
 		clogged.Cut()
-		time.Sleep(500 * time.Millisecond)
+		p.allRun(4*(round+1), 45*time.Second)
 	}
-	p.allRun(12, 45*time.Second)
 	if n := len(p.list("/v1/processinstances?processName=agent.reconnect")); n != 0 {
 		t.Errorf("%d agents were taken for dead", n)
 	}

@@ -43,7 +43,9 @@ func TestReadsComeFromTheReplicaAndNobodyNotices(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(replica.Stop)
-	at := func(s *faulty.Server) string { return "postgres://postgres@" + s.Address() + "/postgres?sslmode=disable" }
+	at := func(s *faulty.Server) string {
+		return "postgres://postgres@" + s.Address() + "/postgres?sslmode=disable"
+	}
 	shared := []string{"CATTLE_DB_URL=" + at(primary), "CATTLE_DB_READ_URL=" + at(replica), "CATTLE_REDIS_URL=" + testkit.RedisDB(t)}
 	in := &installation{t, append([]string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_HTTP_PORT=" + freePort(t)}, shared...)}
 	p := in.start()

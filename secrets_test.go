@@ -289,4 +289,3 @@ func TestTheFirstKeyIsMadeForTheServerAlone(t *testing.T) {
 	}
 	refused(t, in.env, "is missing")
 }
-

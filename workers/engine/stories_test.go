@@ -84,17 +84,17 @@ var given = map[string]map[string]any{
 // walk takes a new row of a kind through every process of its type that has logic, by
 // the shortest ways that the definitions have, and the dead ends last.
 func (s *tale) walk(k *resource.Kind, logic map[string][]string) {
-	todo := map[string]bool{}
+	left := map[string]bool{}
 	for _, d := range resource.All.Processes(k.Type) {
-		todo[d.Name] = d.StateField() == "state" && len(logic[d.Name]) > 0 && d.Verb() != "create"
+		left[d.Name] = d.StateField() == "state" && len(logic[d.Name]) > 0 && d.Verb() != "create"
 	}
 	row := s.post(k.Type.Name, s.values(k.Type))
 	for {
-		way := shortest(k.Type, s.w.again(row).State(), todo)
+		way := shortest(k.Type, s.w.again(row).State(), left)
 		if way == "" {
 			return
 		}
-		if todo[way] = false; len(logic[way]) > 0 {
+		if left[way] = false; len(logic[way]) > 0 {
 			s.act(row, way)
 			continue
 		}
@@ -122,7 +122,7 @@ func (s *tale) values(t *schema.Type) map[string]any {
 
 // shortest names the next process on the shortest way from a state to one that is
 // still to be run; one that cannot be left again only when there is no other.
-func shortest(t *schema.Type, state string, todo map[string]bool) string {
+func shortest(t *schema.Type, state string, left map[string]bool) string {
 	type way struct{ state, first string }
 	last := ""
 	seen := []string{state}
@@ -138,10 +138,10 @@ func shortest(t *schema.Type, state string, todo map[string]bool) string {
 			if first == "" {
 				first = d.Name
 			}
-			if todo[d.Name] && to != "purged" {
+			if left[d.Name] && to != "purged" {
 				return first
 			}
-			if todo[d.Name] && last == "" {
+			if left[d.Name] && last == "" {
 				last = first
 			}
 			if !slices.Contains(seen, to) {
