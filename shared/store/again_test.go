@@ -45,3 +45,41 @@ func TestATransactionThatIsTriedAgainSavesItsRows(t *testing.T) {
 		}
 	})
 }
+
+// What a launch overtakes is canceled also where the database refused the first try:
+// the row in memory is where the launch has moved it by then.
+func TestALaunchThatIsTriedAgainCancelsWhatItOvertakes(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		ctx, s := t.Context(), testkit.Store(t, address)
+		row := store.NewRow(resource.All.Type("account"), 1, map[string]any{"kind": "user", "state": "inactive"})
+		launch := func(label, name string) (l *store.Launched) {
+			t.Helper()
+			err := s.Write(ctx, label, func(tx *store.Tx) (err error) {
+				l, err = tx.Launch(ctx, store.Launch{Process: resource.All.Process(name), Row: row})
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return l
+		}
+		if err := s.Write(ctx, "make", func(tx *store.Tx) error { return tx.Insert(ctx, row) }); err != nil {
+			t.Fatal(err)
+		}
+		overtaken := launch("first", "account.activate")
+		refused := false
+		s.Seam = func(at store.Seam, label string) error {
+			if label == "second" && at == store.Committing && !refused {
+				refused = true
+				return &pgconn.PgError{Code: "40001"}
+			}
+			return nil
+		}
+		launch("second", "account.deactivate")
+		p, err := s.Process(ctx, overtaken.ID)
+		if err != nil || !refused || !p.Canceled {
+			t.Errorf("the process that was overtaken is %+v, %v", p, err)
+		}
+	})
+}

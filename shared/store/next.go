@@ -18,9 +18,9 @@ import (
 // the resource is back where it could begin, and would undo what was asked last. A
 // launch that found the resource under way and moved nothing cancels nobody: it may
 // have read what is no longer so.
-func (t *Tx) wakeOthers(ctx context.Context, row *schema.Row, field, before string, not int64) ([]Bell, error) {
+func (t *Tx) wakeOthers(ctx context.Context, row *schema.Row, field string, moves bool, not int64) ([]Bell, error) {
 	mark, args, state := "", []any{}, row.Str(field)
-	if over := process.Misfits(resource.All.Processes(row.Type()), field, state, resource.All.Process); len(over) > 0 && state != before {
+	if over := process.Misfits(resource.All.Processes(row.Type()), field, state, resource.All.Process); len(over) > 0 && moves {
 		mark = ", canceled = canceled or process_name in (?" + strings.Repeat(", ?", len(over)-1) + ")"
 		for _, name := range over {
 			args = append(args, name)
@@ -34,7 +34,7 @@ func (t *Tx) wakeOthers(ctx context.Context, row *schema.Row, field, before stri
 // Overtake is what a run does to the other processes of a resource that it moves
 // itself, after it has waited for it.
 func (t *Tx) Overtake(ctx context.Context, row *schema.Row, field string, by int64) ([]Bell, error) {
-	return t.wakeOthers(ctx, row, field, "", by)
+	return t.wakeOthers(ctx, row, field, true, by)
 }
 
 // WakeNext makes the next pending process of the resource due now: the one with the

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -109,10 +110,12 @@ func (t *Tx) Launch(ctx context.Context, l Launch) (*Launched, error) {
 			l.Row.Str(l.Process.StateField()), ErrCannotStart)
 	}
 	fresh, err := l.Row.ID() == 0, error(nil)
-	before := l.Row.Str(l.Process.StateField())
 	if reason == process.Scheduled {
 		Transition(l.Row, def, l.From)
 	}
+	// What is to be saved, and not where the row in memory stood: a transaction that is
+	// tried again has moved it already.
+	moves := slices.Contains(l.Row.Changed(), l.Process.StateField())
 	if fresh && l.Lease > 0 && reason == process.Scheduled {
 		return t.bear(ctx, l)
 	}
@@ -128,7 +131,7 @@ func (t *Tx) Launch(ctx context.Context, l Launch) (*Launched, error) {
 	if err := t.insertProcess(ctx, l, out, fresh); err != nil || reason != process.Scheduled || fresh {
 		return out, err
 	}
-	others, err := t.wakeOthers(ctx, l.Row, def.StateField(), before, out.ID)
+	others, err := t.wakeOthers(ctx, l.Row, def.StateField(), moves, out.ID)
 	if err != nil {
 		return nil, err
 	}
