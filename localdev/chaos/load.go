@@ -267,8 +267,7 @@ func (c *client) act(ctx context.Context, t *thing, v verb) {
 		c.accepted.Add(1)
 		t.say("%s accepted", v.name)
 		t.accepted[process]++
-		if v.name == "stop" && t.want[0] == "removed" { // a removal begins as a stop: either of the two may be what is done last
-			t.want = append(t.want, v.to)
+		if v.name == "stop" && t.want[0] == "removed" { // a removal begins as a stop, and goes on whichever stop is done first
 			break
 		}
 		if time.Since(t.since) > 30*time.Second { // what got no answer may still be under way

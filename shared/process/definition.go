@@ -27,6 +27,9 @@ type Definition struct {
 	Done     Map      // transitioning state to done state
 	Delegate string   // continues as this process when its own states do not fit, or when logic asks for it
 	Chains   []string // processes that its logic may go on as, instead of the done state
+	// Onward names, by what is true in the data of the process, one of Chains that it goes
+	// on as also where another has done its own work: that is not all that was asked for.
+	Onward map[string]string
 	// Forward says in words why no other process may take the resource over while
 	// this one is under way. Without it one must be able to.
 	Forward string
@@ -54,6 +57,17 @@ func (m Map) Get(s string) (string, bool) {
 	}
 	t, ok := m[""]
 	return t, ok
+}
+
+// Next returns what the process goes on as where its own work is found done, "" for
+// nothing.
+func (d *Definition) Next(data map[string]any) string {
+	for name, next := range d.Onward {
+		if asked, _ := data[name].(bool); asked {
+			return next
+		}
+	}
+	return ""
 }
 
 // StateField returns the column the process moves.

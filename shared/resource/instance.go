@@ -36,7 +36,7 @@ var instance = Kind{
 			schema.New("validHostIds", "array[reference[host]]").Stored().For(schema.Admin, "cru"),
 		),
 	},
-	Processes: chaining(lifecycle("instance", rename{
+	Processes: onward(chaining(lifecycle("instance", rename{
 		"registering": "creating", "inactive": "stopped", "activating": "starting", "active": "running",
 		"updating-active": "updating-running", "deactivating": "stopping", "updating-inactive": "updating-stopped",
 		"activate": "start", "deactivate": "stop",
@@ -46,7 +46,7 @@ var instance = Kind{
 		&process.Definition{Name: "instance.restart", Start: []string{"running"}, Through: process.To("restarting"), Done: process.To("running"), Chains: []string{"instance.stop"},
 			Forward: "it goes on as a stop at once, which may be overtaken"},
 		allocate("instance"), deallocate("instance"),
-	), "instance.stop", "instance.start", "instance.remove"),
+	), "instance.stop", "instance.start", "instance.remove"), "instance.stop", map[string]string{"remove": "instance.remove"}),
 	Actions: map[string]Action{
 		"console": {Input: "instanceConsoleInput", Output: "instanceConsole", Capability: "console", State: "running"},
 		"stop":    {Input: "instanceStop"},

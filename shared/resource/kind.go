@@ -173,6 +173,16 @@ func chaining(defs []*process.Definition, name string, others ...string) []*proc
 	return defs
 }
 
+// onward says as what a process goes on although its own work is done.
+func onward(defs []*process.Definition, name string, next map[string]string) []*process.Definition {
+	for _, d := range defs {
+		if d.Name == name {
+			d.Onward = next
+		}
+	}
+	return defs
+}
+
 // allocate and deallocate move the second state of types that are placed.
 func allocate(typ string) *process.Definition {
 	return &process.Definition{Name: typ + ".allocate", Field: "allocationState",

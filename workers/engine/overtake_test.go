@@ -64,3 +64,27 @@ func TestALaunchThatMovesNothingCancelsNobody(t *testing.T) {
 		}
 	})
 }
+
+// What is removed while it runs is stopped first. A stop that others asked for may do
+// that in its place: the removal goes on all the same.
+func TestAStopBesideARemovalLosesNoRemoval(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		c := w.container(nil)
+		w.work(k)
+		w.act(c, "instance.stop")
+		if err := w.store.Write(w.ctx, "api", func(tx *store.Tx) error {
+			_, err := tx.Launch(w.ctx, store.Launch{Process: resource.All.Process("instance.stop"), Row: w.again(c), Data: map[string]any{"remove": true}})
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		w.work(k)
+		w.want(c, "removed")
+		if got, want := w.processes(c), "instance.create DONE, instance.stop DONE, instance.stop CHAIN, instance.remove DONE"; got != want {
+			t.Errorf("the processes ended so: %s", got)
+		}
+	})
+}

@@ -135,6 +135,12 @@ func (r *run) settle(ctx context.Context) (ended bool, err error) {
 	if end == "" {
 		return false, nil
 	}
+	if next := f.def.Next(f.data); end == process.AlreadyDone && next != "" {
+		if err := f.chain(ctx, next); err != nil {
+			return false, err
+		}
+		return true, errEnded
+	}
 	f.log.close(end, nil)
 	return true, r.finishIn(ctx, end)
 }
