@@ -32,7 +32,6 @@ var walls = map[string]string{
 	"server.go":                            "shown in an event",
 	"shared/event/bus.go":                  "only where Redis is away, and then nobody hears of it",
 	"shared/queue/queue.go":                "makes a name that was not there some seconds ago",
-	"shared/store/replica.go":              "how old what a replica shows may be: a clock that is set shows older reads for as long, and no decision reads there",
 	"shared/store/stay.go":                 "shown in a metric",
 	"shared/wire/event.go":                 "shown in an event",
 	"workers/engine/log.go":                "shown in the log of an attempt",

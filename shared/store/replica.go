@@ -14,10 +14,11 @@ type Replica struct {
 	address string
 	primary *Store
 	store   atomic.Pointer[Store] // nil while it is away
-	fresh   atomic.Int64          // up to when it has everything, in nanoseconds of this machine
+	begun   time.Time             // from which all times here are counted: a clock that is set does not count
+	fresh   atomic.Int64          // up to when it has everything, in nanoseconds; 0 is not known
 
 	mu    sync.Mutex
-	wrote map[int64]int64 // account to when, in nanoseconds
+	wrote map[int64]int64 // account to when
 }
 
 const (
@@ -27,8 +28,10 @@ const (
 
 // NewReplica returns a replica of primary at an address. It is asked while Run runs.
 func NewReplica(primary *Store, address string) *Replica {
-	return &Replica{address: address, primary: primary, wrote: map[int64]int64{}}
+	return &Replica{address: address, primary: primary, begun: time.Now(), wrote: map[int64]int64{}}
 }
+
+func (r *Replica) now() int64 { return int64(time.Since(r.begun)) + 1 }
 
 // Reads returns where an account reads from now: nil is the primary.
 func (r *Replica) Reads(account int64) *Store {
@@ -36,7 +39,7 @@ func (r *Replica) Reads(account int64) *Store {
 		return nil
 	}
 	s, fresh := r.store.Load(), r.fresh.Load()
-	if s == nil || time.Now().UnixNano()-fresh > int64(latest) {
+	if s == nil || fresh == 0 || r.now()-fresh > int64(latest) {
 		return nil
 	}
 	r.mu.Lock()
@@ -54,7 +57,7 @@ func (r *Replica) Wrote(account int64) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.wrote[account] = time.Now().UnixNano()
+	r.wrote[account] = r.now()
 	if len(r.wrote) < 10_000 {
 		return
 	}
@@ -104,7 +107,7 @@ func (r *Replica) look(ctx context.Context, marks []mark) []mark {
 		r.store.Store(opened)
 		s = opened
 	}
-	m := mark{at: time.Now().UnixNano()}
+	m := mark{at: r.now()}
 	rows, err := r.primary.query(ctx, `select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint`)
 	if single(rows, err, &m.place) != nil {
 		return marks
