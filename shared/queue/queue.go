@@ -241,7 +241,11 @@ func (q *Queue) serveOwn(ctx context.Context, look func(ctx context.Context, id 
 		case <-ctx.Done():
 			return
 		case b := <-q.own:
-			q.places <- struct{}{}
+			select {
+			case q.places <- struct{}{}:
+			case <-ctx.Done(): // the reconciler finds it
+				return
+			}
 			if err := look(q.work, b.ID); err != nil {
 				q.log.DebugContext(ctx, "look failed", "id", b.ID, "err", err)
 			}
