@@ -120,6 +120,7 @@ func (t *Tx) Launch(ctx context.Context, l Launch) (*Launched, error) {
 		return t.bear(ctx, l)
 	}
 	if fresh {
+		t.expect(l.Row)
 		err = t.InsertWith(ctx, l.Row)
 	} else {
 		err = t.Update(ctx, l.Row)

@@ -169,71 +169,123 @@ type Find struct {
 }
 
 // FindAll answers several questions in one trip. On Postgres it takes a second one
-// where many ask for other things than an id and some have an answer: mostly none has.
+// where many ask for other things than an id and some have an answer: mostly none has;
+// and where a row is not any more as it is known.
 func (t *Tx) FindAll(ctx context.Context, finds []Find) ([][]*schema.Row, error) {
 	out := make([][]*schema.Row, len(finds))
 	if t.pipe == nil {
 		return out, t.findEach(ctx, finds, out)
 	}
-	var more []statement
-	var asked, doubtful []int
-	var exist []string
-	var args []any
 	many := 0
 	for _, f := range finds {
 		if _, one := f.Match["id"]; !one {
 			many++
 		}
 	}
+	var b batch
 	for i, f := range finds {
-		if _, one := f.Match["id"]; !one && many > 2 {
-			w, values := where(f.Type.Base(), f.Match)
-			exist = append(exist, "exists (select 1 from "+quote(f.Type.Base().Table)+w+")")
-			args = append(args, values...)
-			doubtful = append(doubtful, i)
-			continue
+		switch row := t.remembered(f); {
+		case row != nil:
+			b.check(i, row)
+		case f.single() || many <= 2:
+			b.ask(i, t.finding(f))
+		default:
+			b.doubt(i, f)
 		}
-		more = append(more, t.finding(f))
-		asked = append(asked, i)
 	}
-	there := make([]bool, len(doubtful))
-	if len(doubtful) > 0 {
-		more = append(more, statement{query: t.s.bind("select " + strings.Join(exist, ", ")), args: args})
+	if len(b.checks) > 0 {
+		b.statements = append(b.statements, statement{query: t.s.bind("select " + strings.Join(b.checks, ", ")), args: b.args})
 	}
-	answers, err := t.pipe.send(ctx, more...)
+	answers, err := t.pipe.send(ctx, b.statements...)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.s.readAll(answers, finds, asked, out); err != nil {
-		return nil, errors.Join(err, answers.Close())
+	err = t.s.readAll(answers, finds, b.asked, out)
+	again := b.checked[:0]
+	if err == nil && len(b.checks) > 0 {
+		again, err = b.unsettled(answers, out)
 	}
-	if len(doubtful) > 0 {
-		into := make([]any, len(there))
-		for i := range there {
-			into[i] = &there[i]
-		}
-		if err := answers.QueryRow().Scan(into...); err != nil {
-			return nil, errors.Join(err, answers.Close())
-		}
-	}
-	if err := answers.Close(); err != nil {
+	if err := errors.Join(err, answers.Close()); err != nil {
 		return nil, err
 	}
-	return out, t.findThere(ctx, finds, doubtful, there, out)
+	return out, t.findThere(ctx, finds, again, out)
 }
 
-// findThere reads the rows of those questions that have an answer.
-func (t *Tx) findThere(ctx context.Context, finds []Find, doubtful []int, there []bool, out [][]*schema.Row) error {
-	var more []statement
-	var asked []int
-	for n, i := range doubtful {
-		if there[n] {
-			more = append(more, t.finding(finds[i]))
-			asked = append(asked, i)
+// single tells whether the question is for the row of an id.
+func (f Find) single() bool {
+	_, one := f.Match["id"]
+	return one && len(f.Match) == 1
+}
+
+// remembered returns the row that a question by id is for, as it was a while ago.
+func (t *Tx) remembered(f Find) *schema.Row {
+	id, ok := f.Match["id"].(int64)
+	if !ok || !f.single() || !f.Type.Base().HasColumn("revision") {
+		return nil
+	}
+	return t.s.known.get(f.Type.Base(), id)
+}
+
+// batch is what FindAll sends: questions for rows, and one that says of others whether
+// there is anything to read.
+type batch struct {
+	statements []statement
+	asked      []int // by place in the list of questions
+	checks     []string
+	args       []any
+	checked    []int
+	rows       []*schema.Row // as they are known, nil where rows may be there
+}
+
+func (b *batch) ask(i int, s statement) {
+	b.statements = append(b.statements, s)
+	b.asked = append(b.asked, i)
+}
+
+// check asks whether a row is still as it is known.
+func (b *batch) check(i int, row *schema.Row) {
+	b.checks = append(b.checks, "coalesce((select revision from "+quote(row.Type().Table)+" where id = ?) <> ?, true)")
+	b.args = append(b.args, row.ID(), row.Int("revision"))
+	b.checked, b.rows = append(b.checked, i), append(b.rows, row)
+}
+
+// doubt asks whether there are rows at all.
+func (b *batch) doubt(i int, f Find) {
+	w, values := where(f.Type.Base(), f.Match)
+	b.checks = append(b.checks, "exists (select 1 from "+quote(f.Type.Base().Table)+w+")")
+	b.args = append(b.args, values...)
+	b.checked, b.rows = append(b.checked, i), append(b.rows, nil)
+}
+
+// unsettled returns the questions that have to be asked after all.
+func (b *batch) unsettled(answers pgx.BatchResults, out [][]*schema.Row) (again []int, err error) {
+	yes := make([]bool, len(b.checks))
+	into := make([]any, len(yes))
+	for i := range yes {
+		into[i] = &yes[i]
+	}
+	if err := answers.QueryRow().Scan(into...); err != nil {
+		return nil, err
+	}
+	for n, i := range b.checked {
+		switch {
+		case yes[n]:
+			again = append(again, i)
+		case b.rows[n] != nil:
+			out[i] = []*schema.Row{b.rows[n]}
 		}
 	}
-	if len(more) == 0 {
+	return again, nil
+}
+
+// findThere asks questions in one trip.
+func (t *Tx) findThere(ctx context.Context, finds []Find, asked []int, out [][]*schema.Row) error {
+	if len(asked) == 0 {
 		return nil
+	}
+	var more []statement
+	for _, i := range asked {
+		more = append(more, t.finding(finds[i]))
 	}
 	answers, err := t.pipe.send(ctx, more...)
 	if err != nil {
@@ -266,6 +318,9 @@ func (s *Store) readAll(answers pgx.BatchResults, finds []Find, asked []int, out
 		}
 		if err != nil {
 			return err
+		}
+		if finds[i].single() && len(out[i]) == 1 {
+			s.known.put(out[i][0].Copy())
 		}
 	}
 	return nil

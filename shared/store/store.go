@@ -52,6 +52,7 @@ type Store struct {
 	blocks  sync.Map      // table to *block
 	clock   clock
 	likely  likely
+	known   *known
 	commits atomic.Int64
 	trips   atomic.Int64
 	keys    *seal.Ring // nil keeps secrets as they are
@@ -119,7 +120,7 @@ func openPostgres(ctx context.Context, address string) (*Store, error) {
 	db.SetMaxOpenConns(listing)
 	db.SetMaxIdleConns(listing)
 	b := bun.NewDB(db, pgdialect.New())
-	s := &Store{db: b, readers: b, pool: pool}
+	s := &Store{db: b, readers: b, pool: pool, known: newKnown()}
 	if err := s.Ping(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot reach the database: %w", err), s.Close())
 	}
@@ -172,7 +173,7 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the database: %w", err)
 	}
-	return &Store{db: writer, readers: readers}, nil
+	return &Store{db: writer, readers: readers, known: newKnown()}, nil
 }
 
 // Close ends all connections.

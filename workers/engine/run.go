@@ -67,7 +67,7 @@ func (r *run) claim(ctx context.Context, id int64) error {
 	if def == nil { // a newer server launched it and will run it
 		return r.pauseIn(ctx, store.Pause{Reason: process.UnknownException, DelayMillis: 30_000, GiveBack: true, Error: "this server does not know " + r.p.Name})
 	}
-	row, err := r.Row(ctx, resource.All.Type(r.p.ResourceType), r.p.ResourceID)
+	row, err := r.resource(ctx, def)
 	if errors.Is(err, store.ErrNotFound) {
 		return r.finishIn(ctx, process.Canceled)
 	}
@@ -92,6 +92,19 @@ func (r *run) claim(ctx context.Context, id int64) error {
 		}
 	}
 	return r.commit(ctx)
+}
+
+// resource returns the row that the process is about. One that this server has just
+// made need not be read: the claim is written under its revision.
+func (r *run) resource(ctx context.Context, def *process.Definition) (*schema.Row, error) {
+	typ := resource.All.Type(r.p.ResourceType)
+	if row := r.tx.Expected(typ, r.p.ResourceID); row != nil && r.p.Attempts == 1 && !r.p.Canceled {
+		if _, end := process.Settle(def, row.Str(def.StateField()), resource.All.Process); end == "" {
+			r.rows[key{row.Type().Name, row.ID()}] = row
+			return row, nil
+		}
+	}
+	return r.Row(ctx, typ, r.p.ResourceID)
 }
 
 // begin takes a process that was claimed when it was born: nobody else can have it or
