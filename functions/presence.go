@@ -94,8 +94,8 @@ func (a *auditor) silence() {
 }
 
 func (a *auditor) hear(payload string) {
-	var said wire.Answer
-	if json.Unmarshal([]byte(payload), &said) != nil || said.Reply == nil || len(said.Reply.PreviousIDs) == 0 {
+	said, err := wire.OpenAnswer(payload)
+	if err != nil || len(said.Reply.PreviousIDs) == 0 {
 		return
 	}
 	a.mu.Lock()
@@ -177,12 +177,16 @@ func (a *auditor) ping(ctx context.Context, agent int64) *wire.Answer {
 	if err != nil {
 		return nil
 	}
-	text, err := wire.Encode(wire.Parcel{AgentID: agent, Server: a.name, Event: &wire.Event{ID: id, Name: wire.Ping, ReplyTo: wire.Text("reply." + a.name + "." + id),
-		ResourceType: wire.Text("agent"), ResourceID: wire.Text(fmt.Sprint(agent)), Data: data, TimeMillis: time.Now().UnixMilli(), TimeoutMillis: &millis}})
+	parcel, err := wire.Parcel{AgentID: agent, Server: a.name}.Carrying(&wire.Event{ID: id, Name: wire.Ping, ReplyTo: wire.Text("reply." + a.name + "." + id),
+		ResourceType: wire.Text("agent"), ResourceID: wire.Text(fmt.Sprint(agent)), Data: data, TimeMillis: time.Now().UnixMilli(), TimeoutMillis: &millis})
 	if err != nil {
 		return nil
 	}
-	if n, err := a.s.Bus.Publish(ctx, wire.AgentChannel(fmt.Sprint(agent)), string(text)); err != nil || n == 0 {
+	text, err := parcel.Encode()
+	if err != nil {
+		return nil
+	}
+	if n, err := a.s.Bus.Publish(ctx, wire.AgentChannel(fmt.Sprint(agent)), text); err != nil || n == 0 {
 		return nil
 	}
 	select {

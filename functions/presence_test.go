@@ -74,8 +74,13 @@ func TestWhatIsTakenForLost(t *testing.T) {
 				})
 				var n atomic.Int64
 				defer c.bus.Subscribe(ctx, wire.AgentChannel(agent.Key()), func(payload string) {
-					var p wire.Parcel
-					if json.Unmarshal([]byte(payload), &p) != nil || p.Event == nil {
+					p, err := wire.OpenParcel(payload)
+					if err != nil || p.Text == "" {
+						return
+					}
+					asked, err := p.Event()
+					if err != nil {
+						t.Error(err)
 						return
 					}
 					i := min(int(n.Add(1))-1, len(story.lists)-1)
@@ -83,15 +88,15 @@ func TestWhatIsTakenForLost(t *testing.T) {
 					if story.lists[i] != "" {
 						data.Resources = append(data.Resources, wire.Resource{Type: "instance", UUID: story.lists[i], State: "running"})
 					}
-					reply, err := p.Event.Reply(data)
+					reply, err := asked.Reply(data)
 					if err != nil {
 						t.Error(err)
 					}
-					text, err := wire.Encode(wire.Answer{AgentID: agent.ID() + story.from, Epoch: story.epochs[i], Reply: reply})
+					text, err := wire.Answer{AgentID: agent.ID() + story.from, Epoch: story.epochs[i], Reply: reply}.Encode("")
 					if err != nil {
 						t.Error(err)
 					}
-					go func() { _, _ = c.bus.Publish(ctx, wire.ServerChannel(p.Server), string(text)) }()
+					go func() { _, _ = c.bus.Publish(ctx, wire.ServerChannel(p.Server), text) }()
 				})()
 				if err := c.audit(ctx); err != nil {
 					t.Fatal(err)

@@ -2,7 +2,6 @@ package workers
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -54,8 +53,8 @@ func (c *caller) listen(ctx context.Context) {
 
 // hear takes a reply from the bus. One that no run waits for is stored aside.
 func (c *caller) hear(ctx context.Context, payload string) {
-	var a wire.Answer
-	if err := json.Unmarshal([]byte(payload), &a); err != nil || a.Reply == nil || len(a.Reply.PreviousIDs) == 0 {
+	a, err := wire.OpenAnswer(payload)
+	if err != nil || len(a.Reply.PreviousIDs) == 0 {
 		return
 	}
 	c.mu.Lock()
@@ -158,12 +157,15 @@ func (c *caller) publish(ctx context.Context, agent *schema.Row, e *wire.Event) 
 	if e.Name != wire.AgentClose && !reachable(agent.State()) {
 		return engine.ErrOffline
 	}
-	parcel := wire.Parcel{AgentID: agent.ID(), UUID: agent.UUID(), URI: agent.Str("uri"), Server: c.server, Event: e}
-	text, err := wire.Encode(parcel)
+	parcel, err := wire.Parcel{AgentID: agent.ID(), UUID: agent.UUID(), URI: agent.Str("uri"), Server: c.server}.Carrying(e)
 	if err != nil {
 		return err
 	}
-	n, err := c.bus.Publish(ctx, wire.AgentChannel(agent.Key()), string(text))
+	text, err := parcel.Encode()
+	if err != nil {
+		return err
+	}
+	n, err := c.bus.Publish(ctx, wire.AgentChannel(agent.Key()), text)
 	if n > 0 {
 		return nil
 	}
@@ -174,10 +176,10 @@ func (c *caller) publish(ctx context.Context, agent *schema.Row, e *wire.Event) 
 		if parcel.Running, err = c.runs(ctx, agent.ID()); err != nil {
 			return fmt.Errorf("cannot read what agent %d runs: %w", agent.ID(), err)
 		}
-		if text, err = wire.Encode(parcel); err != nil {
+		if text, err = parcel.Encode(); err != nil {
 			return err
 		}
-		n, err = c.bus.Publish(ctx, wire.ConnectChannel, string(text))
+		n, err = c.bus.Publish(ctx, wire.ConnectChannel, text)
 	}
 	if n > 0 && err == nil {
 		return nil

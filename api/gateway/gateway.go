@@ -258,8 +258,8 @@ func (g *Gateway) take(s *session) {
 		old.out.close(closeReplaced, "replaced")
 	}
 	channel := wire.AgentChannel(strconv.FormatInt(s.agent, 10))
-	if text, err := json.Marshal(wire.Parcel{AgentID: s.agent, Evict: s.epoch, By: g.Server}); err == nil {
-		_, _ = g.Bus.Publish(ctx, channel, string(text))
+	if text, err := (wire.Parcel{AgentID: s.agent, Evict: s.epoch, By: g.Server}).Encode(); err == nil {
+		_, _ = g.Bus.Publish(ctx, channel, text)
 	}
 	s.atEnd(g.Bus.Subscribe(ctx, channel, s.deliver))
 	s.begin()
@@ -279,19 +279,19 @@ func (g *Gateway) leave(s *session) {
 	g.Log.Info("agent disconnected", "agent", s.agent)
 }
 
-// up sends a reply to the server that asked, and tells whether it is there. If it
+// up sends a reply, which may be given as text, to the server that asked, and tells whether it is there. If it
 // is gone, any other may store the reply.
-func (g *Gateway) up(ctx context.Context, server string, a wire.Answer) (there bool, err error) {
+func (g *Gateway) up(ctx context.Context, server string, a wire.Answer, reply string) (there bool, err error) {
 	if a.Reply.ID == "" {
 		a.Reply.ID = uuid.NewString()
 	}
-	text, err := wire.Encode(a)
+	text, err := a.Encode(reply)
 	if err != nil {
 		return false, err
 	}
-	n, err := g.Bus.Publish(ctx, wire.ServerChannel(server), string(text))
+	n, err := g.Bus.Publish(ctx, wire.ServerChannel(server), text)
 	if err == nil && n == 0 {
-		_, err = g.Bus.Publish(ctx, wire.StrayChannel, string(text))
+		_, err = g.Bus.Publish(ctx, wire.StrayChannel, text)
 	}
 	return n > 0, err
 }

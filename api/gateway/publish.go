@@ -47,7 +47,7 @@ func (g *Gateway) pass(r *http.Request, who *wire.Caller, e *wire.Event) error {
 		if len(e.PreviousIDs) == 0 {
 			e.PreviousIDs = []string{request}
 		}
-		there, err := g.up(r.Context(), server, wire.Answer{AgentID: who.AgentID, Any: who.Style == wire.Raw, Reply: e})
+		there, err := g.up(r.Context(), server, wire.Answer{AgentID: who.AgentID, Any: who.Style == wire.Raw, Reply: e}, "")
 		if there || err != nil {
 			return err
 		}

@@ -23,22 +23,26 @@ type session struct {
 // deliver takes a message from the agent's channel. It runs where the bus is read
 // and must not block: writes are queued on the connection.
 func (s *session) deliver(payload string) {
-	var p wire.Parcel
-	if json.Unmarshal([]byte(payload), &p) != nil {
+	p, err := wire.OpenParcel(payload)
+	if err != nil {
 		return
 	}
 	switch {
 	case p.Evict > s.epoch || p.Evict == s.epoch && p.By != s.g.Server && p.Evict != 0:
 		s.out.close(closeReplaced, "replaced")
-	case p.Event == nil:
-	case p.Event.Name == wire.AgentClose:
-		s.closed(p.Event)
-		s.out.close(1000, "closed")
-	case s.names[p.Event.Name] || s.names["*"]:
-		if !s.modern {
-			show(p.Event, s.plain)
+	case p.Name == wire.AgentClose:
+		if e, err := p.Event(); err == nil {
+			s.closed(e)
 		}
-		s.send(p.Event)
+		s.out.close(1000, "closed")
+	case !s.names[p.Name] && !s.names["*"]:
+	case s.modern:
+		s.out.write([]byte(p.Text))
+	default:
+		if e, err := p.Event(); err == nil {
+			show(e, s.plain)
+			s.send(e)
+		}
 	}
 }
 
@@ -58,14 +62,14 @@ func show(e *wire.Event, plain bool) {
 func (s *session) closed(e *wire.Event) {
 	reply, err := e.Reply(nil)
 	if server, _, ok := asker(wire.Value(e.ReplyTo)); ok && err == nil {
-		go s.up(server, reply)
+		go s.up(server, reply, "")
 	}
 }
 
-func (s *session) up(server string, reply *wire.Event) {
+func (s *session) up(server string, reply *wire.Event, text string) {
 	ctx, cancel := context.WithTimeout(context.Background(), authWait)
 	defer cancel()
-	if _, err := s.g.up(ctx, server, wire.Answer{AgentID: s.agent, Epoch: s.epoch, Reply: reply}); err != nil {
+	if _, err := s.g.up(ctx, server, wire.Answer{AgentID: s.agent, Epoch: s.epoch, Reply: reply}, text); err != nil {
 		s.g.Log.Warn("reply was not passed on", "agent", s.agent, "event", reply.ID, "err", err)
 	}
 }
@@ -76,8 +80,9 @@ func (s *session) said(text []byte) {
 	if !s.modern {
 		return
 	}
-	var frame struct {
-		wire.Event
+	var frame struct { // the rest is for whoever asked
+		ID    string          `json:"id"`
+		Name  string          `json:"name"`
 		Hello json.RawMessage `json:"hello"`
 	}
 	if err := json.Unmarshal(text, &frame); err != nil {
@@ -91,8 +96,17 @@ func (s *session) said(text []byte) {
 		s.send(w)
 		return
 	}
-	if server, _, ok := asker(frame.Name); ok {
-		reply := frame.Event
-		s.up(server, &reply)
+	server, _, ok := asker(frame.Name)
+	if !ok {
+		return
 	}
+	reply := &wire.Event{ID: frame.ID}
+	if frame.ID == "" {
+		if err := json.Unmarshal(text, reply); err != nil {
+			s.out.close(4000, "not an event")
+			return
+		}
+		text = nil
+	}
+	s.up(server, reply, string(text))
 }

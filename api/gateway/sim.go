@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"strconv"
 	"time"
 
@@ -22,8 +21,8 @@ type played struct {
 // offered takes an agent that nobody plays. Of several gateways the one that gets
 // the lock does; a second one after all the first lets go of.
 func (g *Gateway) offered(ctx context.Context, payload string) {
-	var p wire.Parcel
-	if json.Unmarshal([]byte(payload), &p) != nil || p.Event == nil {
+	p, err := wire.OpenParcel(payload)
+	if err != nil || p.Name == "" {
 		return
 	}
 	go func() {
@@ -59,8 +58,8 @@ func (g *Gateway) plays(ctx context.Context, p wire.Parcel, payload string) bool
 	g.mu.Lock()
 	g.playing[p.AgentID] = s
 	g.mu.Unlock()
-	if text, err := json.Marshal(wire.Parcel{AgentID: s.agent, Evict: s.epoch, By: g.Server}); err == nil {
-		_, _ = g.Bus.Publish(ctx, wire.AgentChannel(name), string(text))
+	if text, err := (wire.Parcel{AgentID: s.agent, Evict: s.epoch, By: g.Server}).Encode(); err == nil {
+		_, _ = g.Bus.Publish(ctx, wire.AgentChannel(name), text)
 	}
 	s.cancels(g.Bus.Subscribe(ctx, wire.AgentChannel(name), func(m string) { s.deliver(ctx, m) }))
 	s.play(ctx, p)
@@ -101,8 +100,8 @@ func (s *played) stop() {
 }
 
 func (s *played) deliver(ctx context.Context, payload string) {
-	var p wire.Parcel
-	if json.Unmarshal([]byte(payload), &p) != nil {
+	p, err := wire.OpenParcel(payload)
+	if err != nil {
 		return
 	}
 	switch {
@@ -110,25 +109,29 @@ func (s *played) deliver(ctx context.Context, payload string) {
 		if p.Evict > s.epoch || p.Evict == s.epoch && p.By != s.g.Server {
 			go s.stop()
 		}
-	case p.Event != nil:
+	case p.Name != "":
 		go s.play(ctx, p)
 	}
 }
 
 func (s *played) play(ctx context.Context, p wire.Parcel) {
-	if p.Event.Name == wire.AgentClose {
+	e, err := p.Event()
+	if err != nil {
+		return
+	}
+	if e.Name == wire.AgentClose {
 		s.stop()
-		if reply, err := p.Event.Reply(nil); err == nil {
+		if reply, err := e.Reply(nil); err == nil {
 			s.up(ctx, p.Server, reply)
 		}
 		return
 	}
-	reply := s.player.Handle(ctx, p.Event, func(progress *wire.Event) { s.up(ctx, p.Server, progress) })
+	reply := s.player.Handle(ctx, e, func(progress *wire.Event) { s.up(ctx, p.Server, progress) })
 	if reply != nil {
 		s.up(ctx, p.Server, reply)
 	}
 }
 
 func (s *played) up(ctx context.Context, server string, reply *wire.Event) {
-	_, _ = s.g.up(ctx, server, wire.Answer{AgentID: s.agent, Epoch: s.epoch, Reply: reply})
+	_, _ = s.g.up(ctx, server, wire.Answer{AgentID: s.agent, Epoch: s.epoch, Reply: reply}, "")
 }

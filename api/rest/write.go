@@ -1,62 +1,16 @@
 package rest
 
 import (
-	"encoding/json"
-	"strconv"
 	"time"
-	"unicode/utf8"
+
+	"github.com/cattleio/cattle/shared/wire"
 )
 
 // The functions here append JSON to a buffer. Nothing on the way of a list goes
 // through reflection.
 
-const hexDigits = "0123456789abcdef"
-
-// plainChar tells which bytes stand for themselves inside a JSON string.
-var plainChar = func() (t [256]bool) {
-	for c := 0x20; c < 0x80; c++ {
-		t[c] = c != '"' && c != '\\'
-	}
-	return t
-}()
-
-// appendString appends s as a JSON string. What is no UTF-8 is replaced.
-func appendString(b []byte, s string) []byte {
-	b = append(b, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if plainChar[c] {
-			i++
-			continue
-		}
-		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
-			if r == utf8.RuneError && n == 1 {
-				b = append(append(b, s[start:i]...), `\ufffd`...)
-				start = i + 1
-			}
-			i += n
-			continue
-		}
-		b = append(b, s[start:i]...)
-		switch c {
-		case '"', '\\':
-			b = append(b, '\\', c)
-		case '\n':
-			b = append(b, '\\', 'n')
-		case '\r':
-			b = append(b, '\\', 'r')
-		case '\t':
-			b = append(b, '\\', 't')
-		default:
-			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		}
-		i++
-		start = i
-	}
-	return append(append(b, s[start:]...), '"')
-}
+// appendString appends s as a JSON string.
+func appendString(b []byte, s string) []byte { return wire.AppendString(b, s) }
 
 // appendDate appends milliseconds since 1970 as yyyy-MM-ddTHH:mm:ssZ.
 func appendDate(b []byte, millis int64) []byte {
@@ -66,25 +20,7 @@ func appendDate(b []byte, millis int64) []byte {
 }
 
 // appendValue appends any value of a row or of a handler's answer.
-func appendValue(b []byte, v any) []byte {
-	switch x := v.(type) {
-	case nil:
-		return append(b, "null"...)
-	case string:
-		return appendString(b, x)
-	case int64:
-		return strconv.AppendInt(b, x, 10)
-	case int:
-		return strconv.AppendInt(b, int64(x), 10)
-	case bool:
-		return strconv.AppendBool(b, x)
-	}
-	text, err := json.Marshal(v)
-	if err != nil {
-		return append(b, "null"...)
-	}
-	return append(b, text...)
-}
+func appendValue(b []byte, v any) []byte { return wire.AppendValue(b, v) }
 
 // appendStrings appends a list of texts.
 func appendStrings(b []byte, list []string) []byte {

@@ -227,13 +227,17 @@ func (c *crowd) command(ctx context.Context, perSecond int, lasts time.Duration)
 
 func (c *crowd) send(ctx context.Context, agent int64, n int) error {
 	id := "bench-" + strconv.Itoa(n)
-	text, err := wire.Encode(wire.Parcel{AgentID: agent, Server: "bench", Event: &wire.Event{ID: id, Name: wire.StorageVolumeActivate,
-		ReplyTo: wire.Text("reply.bench." + id), ResourceType: wire.Text("agent"), ResourceID: wire.Text(strconv.FormatInt(agent, 10)), TimeMillis: time.Now().UnixMilli()}})
+	parcel, err := wire.Parcel{AgentID: agent, Server: "bench"}.Carrying(&wire.Event{ID: id, Name: wire.StorageVolumeActivate,
+		ReplyTo: wire.Text("reply.bench." + id), ResourceType: wire.Text("agent"), ResourceID: wire.Text(strconv.FormatInt(agent, 10)), TimeMillis: time.Now().UnixMilli()})
+	if err != nil {
+		return err
+	}
+	text, err := parcel.Encode()
 	if err != nil {
 		return err
 	}
 	c.answers.sent(id)
-	heard, err := c.bus.Publish(ctx, wire.AgentChannel(strconv.FormatInt(agent, 10)), string(text))
+	heard, err := c.bus.Publish(ctx, wire.AgentChannel(strconv.FormatInt(agent, 10)), text)
 	if err == nil && heard != 1 {
 		err = fmt.Errorf("%d gateways hold agent %d", heard, agent)
 	}

@@ -109,8 +109,17 @@ func (e *Event) IsFinal() bool { return Value(e.Transitioning) != Progress }
 // Encode writes v as JSON without escaping what need not be escaped, so that a
 // shell that reads the line gets it whole. A nil v gives nil.
 func Encode(v any) (json.RawMessage, error) {
-	if v == nil {
+	switch x := v.(type) {
+	case nil:
 		return nil, nil
+	case *Event:
+		if x != nil {
+			return x.append(make([]byte, 0, 1024+len(x.Data))), nil
+		}
+	case map[string]any:
+		if x != nil {
+			return appendMap(make([]byte, 0, 4096), x), nil
+		}
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

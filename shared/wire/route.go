@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // Channels of the bus between servers. An agent's channel is heard by the gateway
 // that holds its connection, and by nobody while there is none: a publisher that
@@ -34,25 +37,82 @@ func AgentChannel(id string) string { return "cattle.agent." + id }
 // ServerChannel is where a server hears replies to what it asked.
 func ServerChannel(server string) string { return "cattle.server." + server }
 
-// Parcel travels from a worker to the gateway that holds an agent.
+// Parcel travels from a worker to the gateway that holds an agent: a line of what the
+// gateway needs, then the event as the agent gets it, which is not looked into on the way.
 type Parcel struct {
 	AgentID int64           `json:"agent"`
 	UUID    string          `json:"uuid"`
 	URI     string          `json:"uri"`
-	Data    json.RawMessage `json:"data,omitempty"` // of the agent's row, for agents that the server plays
-	Server  string          `json:"server"`         // who asks
-	Event   *Event          `json:"event,omitempty"`
+	Data    json.RawMessage `json:"data,omitempty"`    // of the agent's row, for agents that the server plays
+	Server  string          `json:"server"`            // who asks
+	Name    string          `json:"name,omitempty"`    // of the event
+	Text    string          `json:"-"`                 // the event
 	Running []string        `json:"running,omitempty"` // uuids of what such an agent runs, as far as is known
 	Evict   int64           `json:"evict,omitempty"`   // close connections older than this epoch
 	By      string          `json:"by,omitempty"`      // the gateway that evicts
 }
 
-// Answer travels back.
+// Carrying returns the parcel with an event in it.
+func (p Parcel) Carrying(e *Event) (Parcel, error) {
+	text, err := Encode(e)
+	p.Name, p.Text = e.Name, string(text)
+	return p, err
+}
+
+// Encode writes the parcel as it travels.
+func (p Parcel) Encode() (string, error) { return lines(p, p.Text) }
+
+// OpenParcel reads a parcel.
+func OpenParcel(payload string) (p Parcel, err error) {
+	p.Text, err = unlines(payload, &p)
+	return p, err
+}
+
+// Event reads the event of the parcel.
+func (p Parcel) Event() (*Event, error) {
+	e := &Event{}
+	return e, json.Unmarshal([]byte(p.Text), e)
+}
+
+// Answer travels back, written in the same way.
 type Answer struct {
 	AgentID int64  `json:"agent"`           // as the connection says, never the message
 	Any     bool   `json:"any,omitempty"`   // an administrator's: it may answer whatever was asked
 	Epoch   int64  `json:"epoch,omitempty"` // of the connection, 0 for an answer that came beside it
-	Reply   *Event `json:"reply"`
+	Reply   *Event `json:"-"`
+}
+
+// Encode writes the answer as it travels. The reply may be given as text.
+func (a Answer) Encode(reply string) (string, error) {
+	if reply == "" {
+		text, err := Encode(a.Reply)
+		if err != nil {
+			return "", err
+		}
+		reply = string(text)
+	}
+	return lines(a, reply)
+}
+
+// OpenAnswer reads an answer.
+func OpenAnswer(payload string) (a Answer, err error) {
+	text, err := unlines(payload, &a)
+	if err == nil {
+		a.Reply = &Event{}
+		err = json.Unmarshal([]byte(text), a.Reply)
+	}
+	return a, err
+}
+
+// lines writes an object that is one line of JSON, and a text of any number of them.
+func lines(head any, text string) (string, error) {
+	b, err := Encode(head)
+	return string(b) + "\n" + text, err
+}
+
+func unlines(payload string, head any) (text string, err error) {
+	line, text, _ := strings.Cut(payload, "\n")
+	return text, json.Unmarshal([]byte(line), head)
 }
 
 // AgentUp says that an agent has connected.

@@ -92,6 +92,7 @@ type Engine struct {
 	externals externals
 	patience  *patience
 	strays    strays
+	hands     hands
 	cuts      cuts
 }
 
@@ -101,7 +102,7 @@ func New(c Config) *Engine {
 		c.Slots = 50
 	}
 	return &Engine{Config: c, lists: newRegistry(c.Handlers), patience: newPatience(c.Slots),
-		strays: strays{running: map[int64]bool{}, most: 40 * c.Slots}}
+		hands: hands{make(chan func())}, strays: strays{running: map[int64]bool{}, most: 40 * c.Slots}}
 }
 
 // lease is how long a claim stays in force without a sign of life.

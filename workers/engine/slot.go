@@ -94,7 +94,7 @@ func (e *Engine) within(ctx context.Context, id int64, first func() error) error
 		return nil
 	}
 	done := make(chan error, 1)
-	go func() { done <- e.guarded(ctx, id, first) }()
+	e.hands.run(func() { done <- e.guarded(ctx, id, first) })
 	timer := time.NewTimer(slotTime)
 	defer timer.Stop()
 	select {
@@ -112,6 +112,28 @@ func (e *Engine) within(ctx context.Context, id int64, first func() error) error
 		}
 	}()
 	return nil
+}
+
+// hands are goroutines whose stacks have grown already: an attempt needs a large one.
+type hands struct{ idle chan func() }
+
+func (h hands) run(f func()) {
+	select {
+	case h.idle <- f:
+	default:
+		go h.work(f)
+	}
+}
+
+func (h hands) work(f func()) {
+	for {
+		f()
+		select {
+		case f = <-h.idle:
+		case <-time.After(time.Second):
+			return
+		}
+	}
 }
 
 func (e *Engine) guarded(ctx context.Context, id int64, first func() error) error {
