@@ -26,8 +26,14 @@ func (t *Tx) wakeOthers(ctx context.Context, row *schema.Row, field string, move
 			args = append(args, name)
 		}
 	}
+	others := `resource_type = ? and resource_id = ? and end_time is null and id <> ?`
+	if !moves && t.pipe != nil {
+		// It does not have the resource, and would stand in the way of one that has and of
+		// others like it. Who has its process in hand needs no waking.
+		others = `id in (select id from process_instance where ` + others + ` for no key update skip locked)`
+	}
 	return t.bells(ctx, `update process_instance set wake_seq = wake_seq + 1, due_at = `+t.s.now()+mark+`
-		where resource_type = ? and resource_id = ? and end_time is null and id <> ?
+		where `+others+`
 		returning id, wake_seq, run_epoch, priority`, append(args, row.Type().Name, row.Key(), not)...)
 }
 

@@ -225,8 +225,19 @@ func (s *Store) claimText() string {
 		terminated = (lease_until is not null), lease_until = ` + s.now() + ` + ?, attempts = attempts + 1,
 		running_process_server_id = ?, exit_reason = null, holding = true, phase = 'STARTED',
 		held_since = case when holding then held_since else ` + s.now() + ` end
-		where id = ? and ` + pending + ` and due_at <= ` + s.now() + ` and (lease_until is null or lease_until < ` + s.now() + `)
+		where id = ? and ` + pending + ` and due_at <= ` + s.now() + ` and (lease_until is null or lease_until < ` + s.now() + `)` + s.claimPatience() + `
 		returning ` + processColumns + s.now()
+}
+
+// claimPatience bounds how long a claim waits for a lock. It goes from a process to its
+// resource; a launch, which a client waits for, from the resource to its processes. When
+// they meet the claim gives way and is made again, instead of both standing still for the
+// second after which Postgres would find it out.
+func (s *Store) claimPatience() string {
+	if !s.Postgres() {
+		return ""
+	}
+	return ` and set_config('lock_timeout', '50ms', true) is not null`
 }
 
 // Fence makes this transaction one of the run that claimed p: nobody can claim p until
