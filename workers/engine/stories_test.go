@@ -79,6 +79,9 @@ var given = map[string]map[string]any{
 	"agent":     {"uri": "sim://another", "uuid": "another", "managedConfig": false},
 	"container": {"startOnCreate": true},
 	"register":  {"key": "asked"},
+	"subnet":    {"networkAddress": "10.42.0.0", "cidrSize": int64(24)},
+
+	"subnetIpPool": {"networkAddress": "10.43.0.0", "cidrSize": int64(24)},
 }
 
 // walk takes a new row of a kind through every process of its type that has logic, by

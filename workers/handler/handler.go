@@ -28,6 +28,7 @@ func All() []process.Handler {
 		instanceHandlers(),
 		portHandlers(),
 		storagePoolHandlers(),
+		subnetHandlers(),
 		volumeHandlers(),
 	)
 }
