@@ -65,7 +65,7 @@ func breakable(t *testing.T, own bool) *broken {
 	}
 	b.installation = &installation{t, []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_DB_URL=" + through(t, at(t), b.commits.Relay),
 		"CATTLE_REDIS_URL=redis://" + way(t, b.redis.Address(), b.messages.Relay).Address() + "/0",
-		"CATTLE_EVENTING_TIMEOUT_MILLIS=2000", "CATTLE_PROCESS_RETRY_BACKOFF_MAX_MS=4000"}}
+		"CATTLE_AGENT_TIMEOUT_MILLIS=2000", "CATTLE_PROCESS_RETRY_BACKOFF_MAX_MS=4000"}}
 	return b
 }
 
@@ -195,7 +195,7 @@ func TestPostgresFailsWithoutAUserNoticing(t *testing.T) {
 func TestABusThatLosesHalf(t *testing.T) {
 	t.Parallel()
 	b := breakable(t, true)
-	b.env = append(b.env, "CATTLE_EVENTING_TIMEOUT_MILLIS=300", "CATTLE_PROCESS_RETRY_BACKOFF_MAX_MS=1000")
+	b.env = append(b.env, "CATTLE_AGENT_TIMEOUT_MILLIS=300", "CATTLE_PROCESS_RETRY_BACKOFF_MAX_MS=1000")
 	api := b.part("api")
 	for _, profile := range []string{"worker", "gateway", "scheduler"} {
 		b.part(profile)
@@ -400,7 +400,7 @@ func TestAThousandHandlersThatNeverAnswer(t *testing.T) {
 func TestOneSlowHost(t *testing.T) {
 	t.Parallel()
 	b := breakable(t, false)
-	b.env = append(b.env, "CATTLE_WORKER_SLOTS=10", "CATTLE_EVENTING_TIMEOUT_MILLIS=15000")
+	b.env = append(b.env, "CATTLE_WORKER_SLOTS=10", "CATTLE_AGENT_TIMEOUT_MILLIS=15000")
 	p := b.part("")
 	p.simulators(2)
 	hosts := p.list("/v1/hosts?state=active")

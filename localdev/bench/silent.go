@@ -202,7 +202,8 @@ func (b *bencher) waits(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	line("others meanwhile", fmt.Sprintf("%.2f", during/before), fmt.Sprintf("of their rate: %.0f starts/s on the other %d hosts, %.0f/s without those that wait", during, len(l.ids[0]), before))
+	ratio := during / before
+	judged("others meanwhile", fmt.Sprintf("%.2f", ratio), ">= 0.95", ratio >= 0.95, fmt.Sprintf("of their rate: %.0f starts/s on the other %d hosts, %.0f/s without those that wait", during, len(l.ids[0]), before))
 	memory, err := residentMB(l.children[0].Process.Pid)
 	if err != nil {
 		return err

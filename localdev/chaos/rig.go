@@ -256,7 +256,7 @@ func (p *part) environment() []string {
 	return append(env, "CATTLE_HOME="+filepath.Join(p.dir, p.name), "CATTLE_HTTP_PORT="+p.port,
 		"CATTLE_DB_URL=postgres://postgres@"+p.sql.Address()+"/postgres?sslmode=disable&pool_max_conns=16",
 		"CATTLE_REDIS_URL=redis://"+p.cache.Address()+"/0",
-		"CATTLE_EVENTING_TIMEOUT_MILLIS=2000", "CATTLE_PROCESS_RETRY_BACKOFF_MAX_MS=8000", "CATTLE_PROCESS_BUSY_BACKOFF_MAX_MS=4000",
+		"CATTLE_EVENTING_TIMEOUT_MILLIS=2000", "CATTLE_AGENT_TIMEOUT_MILLIS=2000", "CATTLE_PROCESS_RETRY_BACKOFF_MAX_MS=8000", "CATTLE_PROCESS_BUSY_BACKOFF_MAX_MS=4000",
 		"CATTLE_OBJECT_REMOVE_TIME_DELAY_SECONDS=86400")
 }
 

@@ -188,6 +188,32 @@ func TestASilentAgentHoldsNoWorker(t *testing.T) {
 	})
 }
 
+func TestAnAgentIsAskedAsOftenAsItsSettingsSay(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.set(map[string]string{"agent.retries": "2", "agent.timeout.millis": "40", "eventing.retry": "7", "eventing.timeout.millis": "70"})
+		c := w.container(nil)
+		asked := 0
+		w.agent.mute = func(e *wire.Event) bool {
+			if e.Name != wire.ComputeInstanceActivate {
+				return false
+			}
+			asked++
+			if e.TimeoutMillis == nil || *e.TimeoutMillis != 40 {
+				t.Errorf("the agent has %v milliseconds", e.TimeoutMillis)
+			}
+			return true
+		}
+		for range 3 { // the third finds that the second was the last
+			w.once(k, c)
+		}
+		if asked != 2 {
+			t.Errorf("the agent was asked %d times", asked)
+		}
+	})
+}
+
 func TestAReplyFromAnotherAgentIsIgnored(t *testing.T) {
 	t.Parallel()
 	testkit.Databases(t, func(t *testing.T, address string) {

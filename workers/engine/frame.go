@@ -460,12 +460,29 @@ func whom(c process.Call) string {
 func (f *frame) patience(c process.Call) (attempts int, timeout time.Duration) {
 	attempts, timeout = c.Attempts, time.Duration(c.Timeout)*time.Millisecond
 	if attempts == 0 {
-		attempts = int(f.r.e.Settings.Int("eventing.retry"))
+		attempts = int(f.r.e.Settings.Int(retriesOf(c.AgentID)))
 	}
 	if timeout == 0 {
-		timeout = time.Duration(f.r.e.Settings.Int("eventing.timeout.millis")) * time.Millisecond
+		timeout = time.Duration(f.r.e.Settings.Int(timeoutOf(c.AgentID))) * time.Millisecond
 	}
 	return max(attempts, 1), max(timeout, 10*time.Millisecond)
+}
+
+// retriesOf names the setting that says how often an agent, or a handler from outside
+// (0), is asked.
+func retriesOf(agent int64) string {
+	if agent == 0 {
+		return "eventing.retry"
+	}
+	return "agent.retries"
+}
+
+// timeoutOf names the setting that says how long they have to answer.
+func timeoutOf(agent int64) string {
+	if agent == 0 {
+		return "eventing.timeout.millis"
+	}
+	return "agent.timeout.millis"
 }
 
 // use takes the reply that came while the process waited.

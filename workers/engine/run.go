@@ -493,7 +493,7 @@ func (e *Engine) Accept(ctx context.Context, a wire.Answer) error {
 		return nil
 	}
 	if !reply.IsFinal() {
-		return e.Store.Extend(ctx, reply.PreviousIDs[0], a.AgentID, a.Any, e.Settings.Int("eventing.timeout.millis"))
+		return e.Store.Extend(ctx, reply.PreviousIDs[0], a.AgentID, a.Any, e.Settings.Int(timeoutOf(a.AgentID)))
 	}
 	raw, err := wire.Encode(reply)
 	if err != nil {

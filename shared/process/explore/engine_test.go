@@ -131,7 +131,7 @@ func (d *double) newWorker(address string) *worker {
 		}
 		return nil
 	}
-	settings, err := config.Load(nil, map[string]string{"process.lease.seconds": "36000", "eventing.timeout.millis": "3600000", "eventing.retry": "1000",
+	settings, err := config.Load(nil, map[string]string{"process.lease.seconds": "36000", "eventing.timeout.millis": "3600000", "eventing.retry": "1000", "agent.timeout.millis": "3600000", "agent.retries": "1000",
 		"process.retry.backoff.initial.ms": "3600000", "process.retry.backoff.max.ms": "3600000"}, d.t.TempDir(), config.Standard())
 	d.must(err)
 	var names []string
