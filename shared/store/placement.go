@@ -194,6 +194,40 @@ func (t *Tx) Take(ctx context.Context, host, pool, units int64, read func() erro
 	return n > 0, err
 }
 
+// HostsOf lists the hosts that carry a virtual network of a subnet, and those that share
+// a machine with them: any of its networks, or the one named. Subnet 0 asks for the
+// virtual network alone.
+func (t *Tx) HostsOf(ctx context.Context, subnet, vnet int64) ([]int64, error) {
+	text, args := `select distinct o.id from host_vnet_map m
+		join host h on h.id = m.host_id
+		join host o on o.id = h.id or o.physical_host_id = h.physical_host_id
+		where m.removed is null`, []any{}
+	if vnet != 0 {
+		text, args = text+" and m.vnet_id = ?", append(args, vnet)
+	}
+	if subnet != 0 {
+		text += " and exists (select 1 from subnet_vnet_map s where s.vnet_id = m.vnet_id and s.subnet_id = ? and s.removed is null)"
+		args = append(args, subnet)
+	}
+	if len(args) == 0 {
+		return nil, nil
+	}
+	r, err := t.query(ctx, text+" order by o.id", args...)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	var out []int64
+	for r.Next() {
+		var id int64
+		if err := r.Scan(&id); err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	return out, r.Err()
+}
+
 // Give raises what a host has left.
 func (t *Tx) Give(ctx context.Context, host, units int64) error {
 	_, err := t.exec(ctx, `update host set compute_free = compute_free + ? where id = ?`, units, host)

@@ -33,6 +33,49 @@ var tales = []struct {
 		}
 		s.act(s.w.find("volume", process.Match{"instanceId": c.ID()})[0], "volume.purge")
 	}},
+	{"a virtual machine on a network of its host", false, func(s *tale) {
+		n := s.post("hostOnlyNetwork", map[string]any{"accountId": int64(1), "hostVnetUri": "bridge://docker0", "dynamicCreateVnet": true})
+		s.post("subnet", map[string]any{"accountId": int64(1), "networkId": n.ID(), "networkAddress": "10.42.0.0", "cidrSize": int64(24)})
+		pool := s.post("subnetIpPool", map[string]any{"accountId": int64(1), "networkAddress": "10.43.0.0", "cidrSize": int64(24)})
+		m := s.post("virtualMachine", map[string]any{"imageId": int64(1), "accountId": int64(1), "networkIds": []any{float64(n.ID())}, "ports": []any{"80"},
+			"publicIpAddressPoolId": float64(pool.ID()), "data": map[string]any{"fields": map[string]any{"volumeOfferingIds": []any{float64(1)}, "dockerIp": "172.17.0.2"}}})
+		s.want(m, "running")
+		for _, step := range []struct{ process, state string }{
+			{"instance.stop", "stopped"}, {"instance.start", "running"},
+			{"instance.stop", "stopped"}, {"instance.remove", "removed"}, {"instance.purge", "purged"},
+		} {
+			s.act(m, step.process)
+			s.want(m, step.state)
+		}
+		nic := s.w.find("nic", nil)[0]
+		s.act(nic, "nic.purge")
+		s.act(s.w.find("ipAddress", process.Match{"role": "primary"})[0], "ipaddress.purge")
+		for _, p := range []string{"network.deactivate", "network.remove", "network.purge"} {
+			s.act(n, p)
+		}
+		if left := s.w.find("resourcePool", nil); len(left) != 0 {
+			s.w.t.Errorf("%d items are still held, first %v", len(left), left[0].Map())
+		}
+	}},
+	{"an address of a pool", false, func(s *tale) {
+		pool := s.post("subnetIpPool", map[string]any{"accountId": int64(1), "networkAddress": "10.43.0.0", "cidrSize": int64(28), "startAddress": "10.43.0.2", "endAddress": "10.43.0.2"})
+		subnet := s.w.find("subnet", process.Match{"ipPoolId": pool.ID()})[0]
+		acquired := map[string]any{"kind": "pooledIpAddress", "role": "public", "ipPoolId": pool.ID(), "subnetId": subnet.ID()}
+		one := s.post("ipAddress", acquired)
+		s.want(one, "active")
+		other := s.post("ipAddress", acquired)
+		s.want(other, "removed")
+		private := s.post("ipAddress", map[string]any{"address": "10.42.0.9", "accountId": int64(1)})
+		s.step("ipaddress.associate", func(w *world) {
+			if err := w.launch(one.Clone(), "ipaddress.associate", map[string]any{"ipAddressId": private.ID()}); err != nil {
+				w.t.Fatal(err)
+			}
+		})
+		s.want(one, "associated")
+		s.act(one, "ipaddress.disassociate")
+		s.act(one, "ipaddress.deactivate")
+		s.want(one, "removed")
+	}},
 	{"a start that cannot succeed", false, func(s *tale) {
 		c := s.post("container", map[string]any{"imageId": int64(1), "accountId": int64(1), "requestedHostId": float64(99)})
 		s.want(c, "removed")

@@ -2,6 +2,7 @@ package handler
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -9,12 +10,17 @@ import (
 	"github.com/cattleio/cattle/shared/schema"
 )
 
-// dockerStarted records the ports and the host address that Docker reported.
+// dockerStarted records the ports and the addresses that Docker reported.
 func dockerStarted(ctx context.Context, run process.Run) (*process.Answer, error) {
 	tie := run.Resource()
 	instance, err := run.Get(ctx, "instance", tie.Int("instanceId"))
 	if err != nil {
 		return nil, err
+	}
+	if text, _ := instance.Field("dockerIp").(string); text != "" {
+		if err := nicAddress(ctx, run, instance, text); err != nil {
+			return nil, err
+		}
 	}
 	reported, _ := instance.Field("dockerPorts").(map[string]any)
 	address, _ := instance.Field("dockerHostIp").(string)
@@ -31,6 +37,47 @@ func dockerStarted(ctx context.Context, run process.Run) (*process.Answer, error
 		}
 	}
 	return nil, nil
+}
+
+// nicAddress records the address that Docker gave an instance, on its first nic.
+func nicAddress(ctx context.Context, run process.Run, instance *schema.Row, text string) error {
+	nics, err := nicsOf(ctx, run, instance.ID())
+	if err != nil || len(nics) == 0 {
+		return err
+	}
+	nic := nics[0]
+	addresses, ties, err := addressesOf(ctx, run, nic)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(addresses, func(a *schema.Row) bool { return a.Kind() == dockerAddress || a.Str("address") == text })
+	if at >= 0 {
+		address := addresses[at]
+		if address.Kind() == dockerAddress && address.Str("address") != text {
+			address.Set("address", text)
+			if err := run.Save(ctx, address); err != nil {
+				return err
+			}
+		}
+		return bothActive(ctx, run, address, ties[at])
+	}
+	address, err := numbered(ctx, run, "ipAddress", nic.UUID()+"-docker-ip",
+		map[string]any{"kind": dockerAddress, "address": text, "accountId": nic.Get("accountId")})
+	if err != nil {
+		return err
+	}
+	tie, err := one(ctx, run, "ipAddressNicMap", process.Match{"nicId": nic.ID(), "ipAddressId": address.ID()}, nil)
+	if err != nil {
+		return err
+	}
+	return bothActive(ctx, run, address, tie)
+}
+
+func bothActive(ctx context.Context, run process.Run, address, tie *schema.Row) error {
+	if err := createThenActivate(ctx, run, tie, nil); err != nil || address.Kind() != dockerAddress {
+		return err
+	}
+	return createThenActivate(ctx, run, address, nil)
 }
 
 // hostAddress finds or makes the address of a host.

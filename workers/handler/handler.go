@@ -26,9 +26,13 @@ func All() []process.Handler {
 		genericObjectHandlers(),
 		imageHandlers(),
 		instanceHandlers(),
+		ipAddressHandlers(),
+		networkHandlers(),
+		nicHandlers(),
 		portHandlers(),
 		storagePoolHandlers(),
 		subnetHandlers(),
+		vnetHandlers(),
 		volumeHandlers(),
 	)
 }

@@ -52,18 +52,42 @@ func instanceCreate(ctx context.Context, run process.Run) (*process.Answer, erro
 	if err := attachCredentials(ctx, run, instance); err != nil {
 		return nil, err
 	}
-	if image := instance.Int("imageId"); image != 0 {
-		root, err := one(ctx, run, "volume", process.Match{"instanceId": instance.ID(), "deviceNumber": int64(0)},
-			map[string]any{"imageId": image, "attachedState": "active", "accountId": instance.Get("accountId")})
-		if err != nil {
-			return nil, err
-		}
-		if err := run.Execute(ctx, "volume.create", root, nil); err != nil && !process.IsCanceled(err) {
-			return nil, err
-		}
+	if err := createVolumes(ctx, run, instance); err != nil {
+		return nil, err
+	}
+	if err := createNics(ctx, run, instance); err != nil {
+		return nil, err
 	}
 	start, given := instance.Field("startOnCreate").(bool)
 	return &process.Answer{Delegate: start || !given}, nil
+}
+
+// createVolumes makes the root volume out of the image, and one more for each offering
+// that the instance names.
+func createVolumes(ctx context.Context, run process.Run, instance *schema.Row) error {
+	if image := instance.Int("imageId"); image != 0 {
+		if err := createVolume(ctx, run, instance, 0, map[string]any{"imageId": image}); err != nil {
+			return err
+		}
+	}
+	for i, offering := range integers(instance.Field("volumeOfferingIds")) {
+		if err := createVolume(ctx, run, instance, int64(i+1), map[string]any{"offeringId": offering}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func createVolume(ctx context.Context, run process.Run, instance *schema.Row, device int64, values map[string]any) error {
+	values["attachedState"], values["accountId"] = "active", instance.Get("accountId")
+	row, err := one(ctx, run, "volume", process.Match{"instanceId": instance.ID(), "deviceNumber": device}, values)
+	if err != nil {
+		return err
+	}
+	if err := run.Execute(ctx, "volume.create", row, nil); err != nil && !process.IsCanceled(err) {
+		return err
+	}
+	return nil
 }
 
 // preloadInstance reads what the life of an instance revolves around.
@@ -173,7 +197,11 @@ func instanceStart(ctx context.Context, run process.Run) (*process.Answer, error
 		}
 		percent += s.weight
 	}
-	return done()
+	address, err := primaryAddress(ctx, run, instance.ID())
+	if err != nil || address == "" {
+		return &process.Answer{}, err
+	}
+	return with(map[string]any{"primaryIpAddress": address})
 }
 
 // startFailed decides whether a failed step ends the start: then the instance is

@@ -61,20 +61,36 @@ func parsePort(text string) (public any, private int64, protocol string) {
 // portActivate gives the port the address of its instance and that of its host.
 func portActivate(ctx context.Context, run process.Run) (*process.Answer, error) {
 	port := run.Resource()
-	host, err := hostOf(ctx, run, port.Int("instanceId"))
-	if err != nil || host == 0 {
+	result := map[string]any{}
+	nics, err := nicsOf(ctx, run, port.Int("instanceId"))
+	if err != nil {
 		return nil, err
 	}
-	if port.Get("publicIpAddressId") != nil {
-		return nil, nil
+	if len(nics) > 0 {
+		private, _, err := primaryOf(ctx, run, nics[0])
+		if err != nil {
+			return nil, err
+		}
+		if private != nil {
+			result["privateIpAddressId"] = private.ID()
+		}
 	}
-	ties, err := find(ctx, run, "hostIpAddressMap", process.Match{"hostId": host})
-	if err != nil || len(ties) == 0 {
-		return nil, err
+	if port.Get("publicIpAddressId") == nil {
+		host, err := hostOf(ctx, run, port.Int("instanceId"))
+		if err != nil {
+			return nil, err
+		}
+		ties, err := find(ctx, run, "hostIpAddressMap", process.Match{"hostId": host})
+		if err != nil {
+			return nil, err
+		}
+		if len(ties) > 0 {
+			result["publicIpAddressId"] = ties[0].Int("ipAddressId")
+		}
 	}
-	return with(map[string]any{"publicIpAddressId": ties[0].Int("ipAddressId")})
+	return &process.Answer{Data: result, Continue: &goOn}, nil
 }
 
 func portRemove(context.Context, process.Run) (*process.Answer, error) {
-	return with(map[string]any{"publicIpAddressId": nil, "privateIpAddressId": nil})
+	return &process.Answer{Data: map[string]any{"publicIpAddressId": nil, "privateIpAddressId": nil}, Continue: &goOn}, nil
 }

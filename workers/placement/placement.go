@@ -40,7 +40,11 @@ func Place(ctx context.Context, run process.Run, instance *schema.Row) error {
 	if err != nil {
 		return err
 	}
-	if len(present) > 0 && !slices.ContainsFunc(volumes, func(v volume) bool { return len(v.pools) == 0 }) {
+	nics, err := nicsOf(ctx, run, instance)
+	if err != nil {
+		return err
+	}
+	if len(present) > 0 && !slices.ContainsFunc(volumes, func(v volume) bool { return len(v.pools) == 0 }) && !slices.ContainsFunc(nics, nic.unset) {
 		return nil
 	}
 	tx, err := run.(units).Unit(ctx, decisive...)
@@ -51,7 +55,7 @@ func Place(ctx context.Context, run process.Run, instance *schema.Row) error {
 	if err != nil {
 		return err
 	}
-	if need.impossible {
+	if need.wants(nics); need.impossible {
 		return &process.Failure{Message: None}
 	}
 	// What was read a moment ago will mostly do; before nobody fits, all are asked.
@@ -61,7 +65,7 @@ func Place(ctx context.Context, run process.Run, instance *schema.Row) error {
 			return err
 		}
 		for _, c := range spread(candidates, run.Setting("simple.allocator.spread") != "false") {
-			ok, err := try(ctx, run, tx, instance, c, volumes, len(present) > 0, need.Compute)
+			ok, err := try(ctx, run, tx, instance, c, nics, volumes, len(present) > 0, need.Compute)
 			if ok || err != nil {
 				return err
 			}
@@ -216,7 +220,7 @@ func spread(all []store.Candidate, most bool) []store.Candidate {
 }
 
 // try takes a host, if it still has what is needed.
-func try(ctx context.Context, run process.Run, tx *store.Tx, instance *schema.Row, c store.Candidate, volumes []volume, kept bool, compute int64) (bool, error) {
+func try(ctx context.Context, run process.Run, tx *store.Tx, instance *schema.Row, c store.Candidate, nics []nic, volumes []volume, kept bool, compute int64) (bool, error) {
 	read := func() error { return preload(ctx, run, c, instance.Int("imageId")) }
 	if !kept {
 		if ok, err := tx.Take(ctx, c.Host, c.Pools[0], compute, read); !ok || err != nil {
@@ -225,6 +229,9 @@ func try(ctx context.Context, run process.Run, tx *store.Tx, instance *schema.Ro
 		if _, err := run.Create(ctx, "instanceHostMap", map[string]any{"instanceId": instance.ID(), "hostId": c.Host}); err != nil {
 			return false, err
 		}
+	}
+	if err := plug(ctx, run, nics, c.Host); err != nil {
+		return false, err
 	}
 	for _, v := range volumes {
 		if len(v.pools) > 0 {

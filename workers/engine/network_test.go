@@ -1,0 +1,231 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/testkit"
+)
+
+// plugged posts a container with a nic in each of the networks, and returns it with the first.
+func (w *world) plugged(k *worker, state string, values map[string]any, networks ...*schema.Row) (c, nic *schema.Row) {
+	w.t.Helper()
+	var ids []any
+	for _, n := range networks {
+		ids = append(ids, float64(n.ID()))
+	}
+	all := map[string]any{"networkIds": ids}
+	for name, v := range values {
+		all[name] = v
+	}
+	c = w.container(all)
+	w.work(k)
+	w.want(c, state)
+	nics := w.find("nic", process.Match{"instanceId": c.ID(), "deviceNumber": int64(0)})
+	if len(nics) != 1 {
+		w.t.Fatalf("the container has %d first nics", len(nics))
+	}
+	return w.again(c), nics[0]
+}
+
+// addressOf returns the address of a nic in a role.
+func (w *world) addressOf(nic *schema.Row, role string) *schema.Row {
+	w.t.Helper()
+	for _, tie := range w.find("ipAddressNicMap", process.Match{"nicId": nic.ID()}) {
+		for _, a := range w.find("ipAddress", process.Match{"id": tie.Int("ipAddressId"), "role": role}) {
+			return a
+		}
+	}
+	w.t.Fatalf("nic %d has no %s address", nic.ID(), role)
+	return nil
+}
+
+// managed makes a network that ends at each machine, with a subnet.
+func (w *world) managed(k *worker, values map[string]any) (network, subnet *schema.Row) {
+	w.t.Helper()
+	network = w.post("hostOnlyNetwork", map[string]any{"hostVnetUri": "bridge://docker0", "dynamicCreateVnet": true})
+	all := map[string]any{"networkId": network.ID(), "networkAddress": "10.42.0.0", "cidrSize": int64(24)}
+	for name, v := range values {
+		all[name] = v
+	}
+	subnet = w.post("subnet", all)
+	w.work(k)
+	w.want(network, "active")
+	w.want(subnet, "active")
+	return w.again(network), w.again(subnet)
+}
+
+// A nic gets an address of its subnet, a MAC address of its network and the virtual
+// network of its machine; the instance is known by the address, and so are its ports.
+func TestANicGetsAllThatItNeeds(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		network, subnet := w.managed(k, nil)
+		prefix, _ := network.Field("macPrefix").(string)
+		if !strings.HasPrefix(prefix, "02:") || len(prefix) != 8 {
+			t.Fatalf("the network has MAC prefix %q", prefix)
+		}
+		hosts := w.find("host", nil)
+		first, nic := w.plugged(k, "running", map[string]any{"requestedHostId": float64(hosts[0].ID()), "ports": []any{"80"}}, network)
+		ip := w.addressOf(nic, "primary")
+		if nic.Int("subnetId") != subnet.ID() || !strings.HasPrefix(ip.Str("address"), "10.42.0.") || ip.State() != "active" ||
+			ip.Int("networkId") != network.ID() || !strings.HasPrefix(nic.Str("macAddress"), prefix+":") {
+			t.Errorf("the nic is %v with address %v", nic.Map(), ip.Map())
+		}
+		if got := first.Field("primaryIpAddress"); got != ip.Str("address") {
+			t.Errorf("the container is known by %v, not by %s", got, ip.Str("address"))
+		}
+		ports := w.find("port", process.Match{"instanceId": first.ID()})
+		if len(ports) != 1 || ports[0].Int("privateIpAddressId") != ip.ID() {
+			t.Errorf("its port leads to address %v", ports)
+		}
+		_, other := w.plugged(k, "running", map[string]any{"requestedHostId": float64(hosts[1].ID())}, network)
+		if other.Int("vnetId") == 0 || other.Int("vnetId") != nic.Int("vnetId") {
+			t.Errorf("two hosts of one machine have virtual networks %d and %d", nic.Int("vnetId"), other.Int("vnetId"))
+		}
+		if n := len(w.find("hostVnetMap", process.Match{"vnetId": nic.Int("vnetId"), "state": "active"})); n != 2 {
+			t.Errorf("%d hosts carry the virtual network", n)
+		}
+		if n := len(w.find("subnetVnetMap", process.Match{"vnetId": nic.Int("vnetId"), "subnetId": subnet.ID(), "state": "active"})); n != 1 {
+			t.Errorf("the virtual network has %d subnets", n)
+		}
+		if a := w.addressOf(other, "primary").Str("address"); a == ip.Str("address") {
+			t.Errorf("two containers have the address %s", a)
+		}
+		for _, step := range []string{"instance.stop", "instance.start"} {
+			w.act(first, step)
+			w.work(k)
+		}
+		w.want(first, "running")
+		if again := w.addressOf(w.again(nic), "primary"); again.Str("address") != ip.Str("address") {
+			t.Errorf("after a stop and a start the address is %s, not %s", again.Str("address"), ip.Str("address"))
+		}
+	})
+}
+
+// However many ask at once, an address is had by one; who gets none reads why; and what is
+// given back is had again.
+func TestNoAddressIsHadTwice(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		const there, asked = 12, 20
+		_, subnet := w.managed(w.worker(), map[string]any{"startAddress": "10.42.0.10", "endAddress": fmt.Sprintf("10.42.0.%d", 9+there)})
+		for range asked {
+			w.post("ipAddress", map[string]any{"subnetId": subnet.ID()})
+		}
+		var busy sync.WaitGroup
+		for range 4 {
+			k := w.worker()
+			busy.Go(func() { w.share(k) })
+		}
+		busy.Wait()
+		w.work(w.worker())
+		had := map[string]bool{}
+		for _, a := range w.find("ipAddress", process.Match{"subnetId": subnet.ID(), "state": "active"}) {
+			if had[a.Str("address")] {
+				t.Errorf("the address %s is had twice", a.Str("address"))
+			}
+			had[a.Str("address")] = true
+		}
+		without := w.find("ipAddress", process.Match{"subnetId": subnet.ID(), "state": "inactive"})
+		if len(had) != there || len(without) != asked-there {
+			t.Fatalf("of %d addresses %d are had, and %d have none", there, len(had), len(without))
+		}
+		for _, a := range without {
+			if a.Field("transitioning") != "error" || a.Field("transitioningMessage") != "Failed to allocate IP from subnet : IP allocation error" {
+				t.Errorf("who got none reads %v", a.Field("transitioningMessage"))
+			}
+		}
+		one := w.find("ipAddress", process.Match{"subnetId": subnet.ID(), "state": "active"})[0]
+		k := w.worker()
+		w.act(one, "ipaddress.deactivate")
+		w.work(k)
+		w.act(without[0], "ipaddress.activate")
+		w.work(k)
+		w.want(without[0], "active")
+		if got := w.again(without[0]).Str("address"); got != one.Str("address") {
+			t.Errorf("%s was given back, and %s was had", one.Str("address"), got)
+		}
+	})
+}
+
+// share works at what is due beside others.
+func (w *world) share(k *worker) {
+	for range 200 {
+		due, err := w.store.Due(context.Background(), 100)
+		if err != nil || len(due) == 0 {
+			return
+		}
+		for _, b := range due {
+			_ = k.Execute(w.ctx, b.ID)
+		}
+	}
+}
+
+// A container that cannot have what it asks for says why, and goes.
+func TestANicThatCannotBe(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		network, _ := w.managed(k, map[string]any{"startAddress": "10.42.0.10", "endAddress": "10.42.0.10"})
+		w.plugged(k, "running", nil, network)
+		c, _ := w.plugged(k, "removed", nil, network)
+		if got := c.Field("transitioningMessage"); got != "Failed to allocate IP from subnet : IP allocation error" || c.Field("transitioning") != "error" {
+			t.Errorf("the second reads %v", got)
+		}
+		if n := len(w.find("ipAddress", process.Match{"state": "active", "role": "primary"})); n != 1 {
+			t.Errorf("%d addresses are active", n)
+		}
+		nowhere := w.container(map[string]any{"networkIds": []any{float64(999)}})
+		w.work(k)
+		w.want(nowhere, "removed")
+		if got := w.again(nowhere).Field("transitioningMessage"); got != "Nic 0 cannot be made: its network does not exist" {
+			t.Errorf("a container on no network reads %v", got)
+		}
+	})
+}
+
+// What an instance does not name its account names; virtual networks and subnets make nics
+// as networks do, each offering makes a volume, and all of it goes with the instance.
+func TestAnInstanceGetsNicsAndVolumes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, filepath.Join(folder(t), "cattle.db"))
+	k := w.worker()
+	network, subnet := w.managed(k, nil)
+	plain := w.post("network", nil)
+	vnet := w.post("vnet", map[string]any{"networkId": plain.ID(), "uri": "bridge://br0"})
+	w.work(k)
+	w.post("hostVnetMap", map[string]any{"hostId": w.find("host", nil)[1].ID(), "vnetId": vnet.ID()})
+	w.work(k)
+	c := w.container(map[string]any{"networkIds": []any{float64(plain.ID())}, "subnetIds": []any{float64(subnet.ID())},
+		"vnetIds": []any{float64(vnet.ID())}, "data": map[string]any{"fields": map[string]any{"volumeOfferingIds": []any{float64(1), float64(2)}}}})
+	w.work(k)
+	w.want(c, "running")
+	nics := w.find("nic", process.Match{"instanceId": c.ID()})
+	if len(nics) != 3 || nics[0].Int("networkId") != plain.ID() || nics[1].Int("networkId") != network.ID() || nics[2].Int("vnetId") != vnet.ID() {
+		t.Errorf("it has %d nics: %v", len(nics), nics)
+	}
+	if tie := w.find("instanceHostMap", process.Match{"instanceId": c.ID()})[0]; tie.Int("hostId") != w.find("host", nil)[1].ID() {
+		t.Errorf("it runs on host %d, which does not carry its virtual network", tie.Int("hostId"))
+	}
+	volumes := w.find("volume", process.Match{"instanceId": c.ID(), "state": "active"})
+	if len(volumes) != 3 || volumes[2].Int("offeringId") != 2 || volumes[2].Int("deviceNumber") != 2 {
+		t.Errorf("it has %d volumes: %v", len(volumes), volumes)
+	}
+	account := w.find("account", process.Match{"id": int64(1)})[0]
+	w.sql(fmt.Sprintf(`update account set data = '{"fields":{"defaultNetworkIds":[%d]}}' where id = %d`, network.ID(), account.ID()))
+	_, nic := w.plugged(k, "running", nil)
+	if nic.Int("networkId") != network.ID() {
+		t.Errorf("without a word about networks it is on network %d", nic.Int("networkId"))
+	}
+}
