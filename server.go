@@ -168,6 +168,9 @@ func (s *server) connect(ctx context.Context) (closing func(), err error) {
 	if err := s.secure(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.noteItems(ctx); err != nil {
+		return nil, err
+	}
 	if !s.store.Seals() {
 		s.log.Warn("secrets are not encrypted in the database: encryption.keys is not set")
 	}
@@ -372,7 +375,7 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 
 func (s *server) scheduler() *functions.Scheduler {
 	return functions.New(functions.Deps{Store: s.store, Ring: s.queue.Ring, Depths: s.queue.Depths, Connected: s.connected,
-		Locks: s.locks, Bus: s.bus, Settings: s.settings, Server: s.id, Log: s.log})
+		Locks: s.locks, Bus: s.bus, Settings: s.settings, Server: s.id, Log: s.log, Items: s.itemSources})
 }
 
 // connected asks the bus who is heard: a gateway listens for each agent it holds.
@@ -393,7 +396,7 @@ func (s *server) connected(ctx context.Context, agents []int64) (map[int64]bool,
 }
 
 func (s *server) api(work *workers.Worker) api.Deps {
-	return api.Deps{Store: s.store, Count: s.locks.Count, Bus: s.bus, Settings: s.settings, Log: s.log, Ready: s.ready.Done, Rest: rest.Config{
+	return api.Deps{Store: s.store, Count: s.locks.Count, Items: s.bundles, Bus: s.bus, Settings: s.settings, Log: s.log, Ready: s.ready.Done, Rest: rest.Config{
 		Store: s.store, Replica: s.replica, Settings: s.settings, ServerID: s.id, Ring: s.queue.Ring, Place: work.Place,
 		SettingsChanged: func() { s.tell(settingsChannel) },
 		Changed:         func(c rest.Change) { s.changed(c, work) },

@@ -17,6 +17,7 @@ import (
 	"github.com/cattleio/cattle/api/rest"
 	"github.com/cattleio/cattle/shared/config"
 	"github.com/cattleio/cattle/shared/event"
+	"github.com/cattleio/cattle/shared/item"
 	"github.com/cattleio/cattle/shared/store"
 )
 
@@ -26,6 +27,7 @@ type Deps struct {
 	Bus      *event.Bus
 	Settings *config.Settings
 	Rest     rest.Config
+	Items    func() item.Bundles                                                         // nil hands out none
 	Count    func(ctx context.Context, name string, window time.Duration) (int64, error) // for all servers; nil counts here
 	Ready    func()                                                                      // called once, when all but the port is open
 	Log      *slog.Logger
@@ -42,6 +44,9 @@ func Run(ctx context.Context, d Deps, ln net.Listener) error {
 	}
 	if d.Rest.Log == nil {
 		d.Rest.Log = d.Log
+	}
+	if d.Items != nil {
+		d.Rest.ConfigContent = content{d.Store, d.Items}.serve
 	}
 	a := rest.New(d.Rest)
 	defer vouch(ctx, d.Bus, voucher{d.Store, d.Rest.Auth, d.Rest.ServerID})()

@@ -34,12 +34,14 @@ type Deps struct {
 	Depths func() (map[string]int, error)
 	// Connected tells of each agent whether a gateway holds it.
 	Connected func(ctx context.Context, agents []int64) (map[int64]bool, error)
-	Locks     *lock.Locks
-	Bus       *event.Bus // nil hears no requests to run a task
-	Settings  Settings
-	Server    string
-	Log       *slog.Logger
-	Metrics   *telemetry.Metrics // nil shows nothing
+	// Items tells the content of each configuration item that there is; nil knows none.
+	Items    func() (map[string]string, error)
+	Locks    *lock.Locks
+	Bus      *event.Bus // nil hears no requests to run a task
+	Settings Settings
+	Server   string
+	Log      *slog.Logger
+	Metrics  *telemetry.Metrics // nil shows nothing
 }
 
 // Function is one thing that the clock starts.
@@ -52,7 +54,7 @@ type Function struct {
 }
 
 // All lists the functions.
-var All = []Function{reconcile, purge, cleanup, logs, cleanRuns, liveness, watch}
+var All = []Function{reconcile, purge, cleanup, logs, cleanRuns, liveness, watch, configSync, configMigration, configSources}
 
 // Scheduler starts functions and remembers what they have to from one run to the
 // next. Losing that costs them a little time.

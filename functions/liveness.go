@@ -66,7 +66,8 @@ func (s *Scheduler) turn(setting string) bool {
 }
 
 // watched lists the agents that should be connected, but for those that are played
-// when they are needed.
+// when they are needed, and those that live in an instance and are reached through
+// the agent of its host.
 func (s *Scheduler) watched(ctx context.Context) ([]*schema.Row, error) {
 	var out []*schema.Row
 	for _, state := range []string{"active", "activating", "reconnecting"} {
@@ -75,7 +76,7 @@ func (s *Scheduler) watched(ctx context.Context) ([]*schema.Row, error) {
 			return nil, err
 		}
 		for _, a := range agents {
-			if !strings.HasPrefix(a.Str("uri"), "sim://") {
+			if uri := a.Str("uri"); !strings.HasPrefix(uri, "sim://") && !strings.HasPrefix(uri, "delegate://") {
 				out = append(out, a)
 			}
 		}

@@ -34,7 +34,7 @@ func (s *Scheduler) audit(ctx context.Context) error {
 		return nil
 	}
 	defer s.auditing.Unlock()
-	a := &auditor{s: s, name: s.Server + "." + uuid.NewString(), asked: map[string]*question{}}
+	a := s.newAuditor()
 	defer a.silence()
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -80,6 +80,10 @@ type auditor struct {
 type question struct {
 	agent  int64
 	answer chan wire.Answer
+}
+
+func (s *Scheduler) newAuditor() *auditor {
+	return &auditor{s: s, name: s.Server + "." + uuid.NewString(), asked: map[string]*question{}}
 }
 
 // listen hears answers from now on.
@@ -162,6 +166,12 @@ func (a *auditor) missing(ctx context.Context, agent int64, known []store.Presen
 
 // ping asks an agent once, and answers nil if it says nothing.
 func (a *auditor) ping(ctx context.Context, agent int64) *wire.Answer {
+	return a.ask(ctx, agent, wire.Ping, a.s.Settings.Seconds("agent.ping.timeout.seconds"),
+		wire.PingData{Options: wire.PingOptions{Instances: true}, Resources: []wire.Resource{}})
+}
+
+// ask sends an agent a command once, and answers nil if it says nothing.
+func (a *auditor) ask(ctx context.Context, agent int64, name string, wait time.Duration, content any) *wire.Answer {
 	id, q := uuid.NewString(), &question{agent: agent, answer: make(chan wire.Answer, 1)}
 	a.mu.Lock()
 	a.asked[id] = q
@@ -171,13 +181,12 @@ func (a *auditor) ping(ctx context.Context, agent int64) *wire.Answer {
 		delete(a.asked, id)
 		a.mu.Unlock()
 	}()
-	wait := a.s.Settings.Seconds("agent.ping.timeout.seconds")
 	millis := wait.Milliseconds()
-	data, err := wire.Encode(wire.PingData{Options: wire.PingOptions{Instances: true}, Resources: []wire.Resource{}})
+	data, err := wire.Encode(content)
 	if err != nil {
 		return nil
 	}
-	parcel, err := wire.Parcel{AgentID: agent, Server: a.name}.Carrying(&wire.Event{ID: id, Name: wire.Ping, ReplyTo: wire.Text("reply." + a.name + "." + id),
+	parcel, err := wire.Parcel{AgentID: agent, Server: a.name}.Carrying(&wire.Event{ID: id, Name: name, ReplyTo: wire.Text("reply." + a.name + "." + id),
 		ResourceType: wire.Text("agent"), ResourceID: wire.Text(fmt.Sprint(agent)), Data: data, TimeMillis: time.Now().UnixMilli(), TimeoutMillis: &millis})
 	if err != nil {
 		return nil

@@ -93,6 +93,11 @@ func configContentType(r *request, t *auth.Type) error {
 	if err != nil {
 		return err
 	}
+	if text, ok := in.values["agentId"].(string); ok {
+		if in.values["agentId"], err = r.id(text); err != nil {
+			return fault.Invalid("InvalidReference", "agentId", "there is no agent %s", text)
+		}
+	}
 	r.c.Set("X-API-Schemas", r.base+"/v1/schemas")
 	r.lend(in.values)
 	return r.api.ConfigContent(r.c, r.caller, r.segments[2])

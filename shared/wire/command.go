@@ -170,4 +170,17 @@ type ConfigUpdateData struct {
 type ConfigItem struct {
 	Name             string `json:"name"`
 	RequestedVersion int64  `json:"requestedVersion"`
+	Apply            bool   `json:"apply"`
+	Increment        bool   `json:"increment"`
+	CheckInSyncOnly  bool   `json:"checkInSyncOnly"`
+}
+
+// DelegateRequest is the name of the command that hands another one to the agent inside
+// an instance.
+const DelegateRequest = "delegate.request"
+
+// DelegateData is the data of delegate.request.
+type DelegateData struct {
+	Instance map[string]any `json:"instanceData"`
+	Event    *Event         `json:"event"`
 }

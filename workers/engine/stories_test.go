@@ -93,6 +93,19 @@ var tales = []struct {
 		s.act(a, "agent.remove")
 		s.want(a, "removed")
 	}},
+	{"an agent whose configuration is looked after", false, func(s *tale) {
+		if err := s.w.store.NoteItems(s.w.ctx, map[string]string{"pyagent": "one", "configscripts": "two"}); err != nil {
+			s.w.t.Fatal(err)
+		}
+		a := s.post("agent", map[string]any{"uri": "sim://another", "uuid": "another", "managedConfig": true})
+		s.want(a, "active")
+		for _, i := range s.w.find("configItemStatus", process.Match{"agentId": a.ID()}) {
+			if i.Int("requestedVersion") != 1 || i.Int("appliedVersion") != 1 {
+				s.w.t.Errorf("it has %v", i.Map())
+			}
+		}
+		s.act(a, "agent.reconnect")
+	}},
 	{"a host asks to join", false, func(s *tale) {
 		r := s.post("register", map[string]any{"key": "asked", "accountId": int64(1)})
 		s.want(r, "active")

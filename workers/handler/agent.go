@@ -15,7 +15,9 @@ func agentHandlers() []process.Handler {
 	closing.Priority, again.Priority = process.Early, process.Early
 	return []process.Handler{
 		on("AgentCreate", agentCreate, "agent.create"),
+		before("AgentScriptsApply", process.Specific, scriptsAssign, "agent.activate", "agent.reconnect"),
 		on("AgentActivate", agentActivate, "agent.activate", "agent.reconnect"),
+		after("AgentScriptsApply", process.Specific, scriptsAwait, "agent.activate", "agent.reconnect"),
 		closing, again,
 	}
 }
@@ -41,8 +43,8 @@ func agentCreate(ctx context.Context, run process.Run) (*process.Answer, error) 
 // pools that the answer names, so that they are there when the agent is.
 func agentActivate(ctx context.Context, run process.Run) (*process.Answer, error) {
 	agent := run.Resource()
-	raw, err := run.Call(ctx, process.Call{
-		AgentID: agent.ID(), Name: wire.Ping, Resource: agent,
+	raw, err := callAgent(ctx, run, agent, process.Call{
+		Name:     wire.Ping,
 		Data:     wire.PingData{Options: wire.PingOptions{Stats: true, Resources: true}, Resources: []wire.Resource{}},
 		Attempts: int(number(run, "agent.activate.ping.retries")) + 1, Timeout: number(run, "agent.activate.ping.timeout"),
 	})
