@@ -27,6 +27,7 @@ var walls = map[string]string{
 	"shared/telemetry/watch.go":            "shows a moment of the database",
 	"shared/store/history.go":              "names the day of a moment of the database",
 	"workers/agent/driver/docker/image.go": "when an image was made, shown",
+	"functions/config_item.go":             "shown in an event",
 	"functions/presence.go":                "shown in an event",
 	"functions/task.go":                    "shown in an event",
 	"server.go":                            "shown in an event",
