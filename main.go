@@ -134,21 +134,18 @@ func runServer(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	tune(settings)
+	uuid.EnableRandPool() // ids are no secrets
+	if settings.Get("pprof.address") == "" {
+		unwatched()
+	}
+	if os.Getenv("GOGC") == "" {
+		go keepPace(ctx, settings.Get("db.url") != "")
+	}
 	s, err := newServer(settings, *profile, logger(settings))
 	if err != nil {
 		return err
 	}
 	return s.run(ctx)
-}
-
-// tune spends memory on speed where there is a database server beside this one: such
-// a machine is no laptop. GOGC decides if it is set.
-func tune(settings *config.Settings) {
-	uuid.EnableRandPool() // ids are no secrets
-	if os.Getenv("GOGC") == "" && settings.Get("db.url") != "" {
-		debug.SetGCPercent(300)
-	}
 }
 
 // defaults are the built-in settings with those that the declarations bring.

@@ -42,7 +42,7 @@ type Worker struct {
 	Deps
 	engine *engine.Engine
 	caller *caller
-	news   chan engine.Change
+	news   chan []engine.Change
 
 	dropped atomic.Int64
 }
@@ -52,7 +52,7 @@ func New(d Deps) *Worker {
 	if d.Slots <= 0 {
 		d.Slots = 50
 	}
-	w := &Worker{Deps: d, caller: newCaller(d.Bus, d.Server, d.Log), news: make(chan engine.Change, 10_000)}
+	w := &Worker{Deps: d, caller: newCaller(d.Bus, d.Server, d.Log), news: make(chan []engine.Change, 4000)}
 	w.engine = engine.New(engine.Config{
 		Store: d.Store, Settings: d.Settings, Caller: w.caller, Locks: d.Locks,
 		Ring: d.Queue.Ring, Tell: w.tell, Server: d.Server, Handlers: handler.All(), Slots: d.Slots, Log: d.Log, Metrics: d.Metrics,
@@ -122,13 +122,11 @@ func (w *Worker) agentUp(ctx context.Context, payload string) {
 // tell hands news to the publisher, which may drop them: whoever needs to be sure
 // reads the rows.
 func (w *Worker) tell(changes []engine.Change) {
-	for _, c := range changes {
-		select {
-		case w.news <- c:
-		default:
-			w.dropped.Add(1)
-			w.Bus.Owe()
-		}
+	select {
+	case w.news <- changes:
+	default:
+		w.dropped.Add(int64(len(changes)))
+		w.Bus.Owe()
 	}
 }
 
@@ -161,20 +159,19 @@ func (w *Worker) publish(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case c := <-w.news:
-			w.announce(ctx, w.gather(c))
+		case changes := <-w.news:
+			w.announce(ctx, w.gather(changes))
 		}
 	}
 }
 
-func (w *Worker) gather(c engine.Change) []engine.Change {
-	changes := []engine.Change{c}
+func (w *Worker) gather(changes []engine.Change) []engine.Change {
 	timer := time.NewTimer(gathering)
 	defer timer.Stop()
 	for len(changes) < 200 {
 		select {
-		case c := <-w.news:
-			changes = append(changes, c)
+		case more := <-w.news:
+			changes = append(changes, more...)
 		case <-timer.C:
 			return changes
 		}

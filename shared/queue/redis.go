@@ -32,6 +32,7 @@ func Connect(ctx context.Context, address string) (client redis.UniversalClient,
 	options.ContextTimeoutEnabled = true
 	options.DialTimeout, options.ReadTimeout, options.WriteTimeout = 2*time.Second, 3*time.Second, 3*time.Second
 	options.MaxRetries = 1
+	options.ReadBufferSize, options.WriteBufferSize = 8<<10, 8<<10 // a command for an agent; more takes more than one read
 	return redis.NewClient(options), stop, nil
 }
 

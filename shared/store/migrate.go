@@ -55,12 +55,39 @@ func (s *Store) migrator(ctx context.Context) (*migrate.Migrator, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := migrate.NewMigrations()
-	if err := set.Discover(sub); err != nil {
+	set, err := found(sub)
+	if err != nil {
 		return nil, fmt.Errorf("cannot read the migrations: %w", err)
 	}
 	m := migrate.NewMigrator(s.db, set, migrate.WithMarkAppliedOnSuccess(true))
 	return m, m.Init(ctx)
+}
+
+// found lists the migrations of a folder. The library's own way of finding them brings
+// text/template with it, which keeps the linker from leaving out any method of anything:
+// a third of the program.
+func found(files fs.FS) (*migrate.Migrations, error) {
+	set := migrate.NewMigrations()
+	ups, err := fs.Glob(files, "*.up.sql")
+	if err != nil {
+		return nil, err
+	}
+	for _, up := range ups {
+		number, name, _ := strings.Cut(strings.TrimSuffix(up, ".up.sql"), "_")
+		set.Add(migrate.Migration{Name: number, Comment: name, Up: script(files, up), Down: script(files, strings.TrimSuffix(up, "up.sql")+"down.sql")})
+	}
+	return set, nil
+}
+
+func script(files fs.FS, name string) func(context.Context, *migrate.Migrator, *migrate.Migration) error {
+	return func(ctx context.Context, m *migrate.Migrator, _ *migrate.Migration) error {
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			return err
+		}
+		_, err = m.DB().ExecContext(ctx, string(text))
+		return err
+	}
 }
 
 // seed inserts the zone and the three accounts, in this order, once.

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// How the memory of a server follows its work. A calm one is small; one that has been
+// busy for some seconds spends memory on speed, more of it where a database server
+// stands beside it: such a machine is no laptop. The numbers are percents of garbage to
+// what lives, as GOGC counts them.
+const (
+	calmPercent = 40
+	busyPercent = 100
+	mostPercent = 300
+	busyRate    = 24 << 20 // bytes that are allocated in a second
+	calmRate    = 8 << 20
+	busyAfter   = 4 // seconds in a row
+	calmAfter   = 10
+)
+
+// pace is one server's.
+type pace struct {
+	busy    int // the percent while there is work
+	percent int // as it is now
+	since   int // how many seconds in a row have asked for the other
+}
+
+func newPace(database bool) *pace {
+	p := &pace{busy: busyPercent, percent: calmPercent}
+	if database {
+		p.busy = mostPercent
+	}
+	return p
+}
+
+// next decides by what was allocated in the last second.
+func (p *pace) next(allocated uint64) (changed bool) {
+	calm := p.percent == calmPercent
+	if calm && allocated < busyRate || !calm && allocated >= calmRate {
+		p.since = 0
+		return false
+	}
+	p.since++
+	switch {
+	case calm && p.since >= busyAfter:
+		p.percent = p.busy
+	case !calm && p.since >= calmAfter:
+		p.percent = calmPercent
+	default:
+		return false
+	}
+	p.since = 0
+	return true
+}
+
+// keepPace lets the collector of garbage follow the work until ctx ends.
+func keepPace(ctx context.Context, database bool) {
+	p := newPace(database)
+	debug.SetGCPercent(p.percent)
+	read := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(read)
+	before := read[0].Value.Uint64()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		metrics.Read(read)
+		now := read[0].Value.Uint64()
+		if p.next(now - before) {
+			debug.SetGCPercent(p.percent)
+			if p.percent == calmPercent {
+				debug.FreeOSMemory()
+			}
+		}
+		before = now
+	}
+}
+
+// unwatched keeps no record of who allocates: nobody can ask for it.
+func unwatched() { runtime.MemProfileRate = 0 }

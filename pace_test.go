@@ -1,0 +1,33 @@
+package main
+
+import "testing"
+
+func TestMemoryFollowsTheWork(t *testing.T) {
+	t.Parallel()
+	const much, little, some = 100 << 20, 1 << 20, 12 << 20
+	p := newPace(true)
+	for i, second := range []struct {
+		allocated uint64
+		percent   int
+	}{
+		{little, calmPercent},
+		{much, calmPercent}, // a moment's work changes nothing
+		{little, calmPercent},
+		{much, calmPercent}, {much, calmPercent}, {much, calmPercent},
+		{much, mostPercent},
+		{some, mostPercent}, // less, but not calm
+		{little, mostPercent},
+		{some, mostPercent},
+		{little, mostPercent}, {little, mostPercent}, {little, mostPercent}, {little, mostPercent}, {little, mostPercent},
+		{little, mostPercent}, {little, mostPercent}, {little, mostPercent}, {little, mostPercent}, {little, calmPercent},
+		{some, calmPercent},
+	} {
+		p.next(second.allocated)
+		if p.percent != second.percent {
+			t.Errorf("after second %d it is %d %%, not %d", i, p.percent, second.percent)
+		}
+	}
+	if one := newPace(false); one.busy != busyPercent {
+		t.Errorf("a server by itself spends up to %d %%", one.busy)
+	}
+}
