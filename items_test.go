@@ -160,3 +160,49 @@ func TestAnAgentAppliesItsConfigurationItems(t *testing.T) {
 }
 
 func list(v any) []any { l, _ := v.([]any); return l }
+
+// A network with services is served by a system container, whose agent is reached through
+// the agent of the host.
+func TestASystemContainerServesANetwork(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	p.simulators(1)
+	made := func(typ string, values object) string {
+		t.Helper()
+		status, o := p.ask("POST", "/v1/"+typ, values)
+		if status != 201 {
+			t.Fatalf("%s is refused: %v", typ, o)
+		}
+		p.becomes("/v1/"+typ+"/"+o.id(), "active")
+		return o.id()
+	}
+	network := made("hostonlynetworks", object{"hostVnetUri": "bridge://docker0", "dynamicCreateVnet": true})
+	made("subnets", object{"networkId": network, "networkAddress": "10.42.0.0"})
+	provider := made("agentinstanceproviders", object{"networkId": network, "agentInstanceImageUuid": "sim:server"})
+	made("dnsservices", object{"networkId": network, "networkServiceProviderId": provider})
+	_, c := p.ask("POST", "/v1/containers", object{"imageUuid": "sim:x", "networkIds": []string{network}})
+	got := p.becomes("/v1/containers/"+c.id(), "running")
+	if ip, _ := got["primaryIpAddress"].(string); !strings.HasPrefix(ip, "10.42.0.") {
+		t.Errorf("the container is known by %v", got["primaryIpAddress"])
+	}
+	var server object
+	for _, a := range p.list("/v1/agents") {
+		if uri, _ := a["uri"].(string); strings.HasPrefix(uri, "delegate:///?vnetId=") {
+			server = a
+		}
+	}
+	if server == nil {
+		t.Fatal("the system container has no agent")
+	}
+	p.becomes("/v1/agents/"+server.id(), "active")
+	p.task("config.item.sync")
+	until(t, "all items to be applied", 30*time.Second, func() bool {
+		items := p.items(server.id())
+		for _, i := range items {
+			if !strings.HasPrefix(i, "1 1 ") {
+				return false
+			}
+		}
+		return len(items) == 8
+	})
+}

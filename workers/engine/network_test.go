@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -227,5 +228,139 @@ func TestAnInstanceGetsNicsAndVolumes(t *testing.T) {
 	_, nic := w.plugged(k, "running", nil)
 	if nic.Int("networkId") != network.ID() {
 		t.Errorf("without a word about networks it is on network %d", nic.Int("networkId"))
+	}
+}
+
+// items makes the configuration items known that are in use.
+func (w *world) items() {
+	w.t.Helper()
+	sources := map[string]string{}
+	for _, name := range []string{"configscripts", "services", "agent-instance-scripts", "monit", "node-services", "agent-instance-startup",
+		"dnsmasq", "hosts", "iptables", "ipsec", "ipsec-hosts", "metadata", "host-iptables", "host-routes"} {
+		sources[name] = "content of " + name
+	}
+	if err := w.store.NoteItems(w.ctx, sources); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// network makes a network that ends at each machine, with a subnet.
+func (w *world) network() *schema.Row {
+	w.t.Helper()
+	n, _ := w.managed(w.worker(), nil)
+	return n
+}
+
+// served are services that system containers carry out.
+var served = []string{"dnsService", "linkService", "ipsecTunnelService", "portService", "hostNatGatewayService"}
+
+// serve has system containers serve a network in every way there is.
+func (w *world) serve(network *schema.Row) (provider *schema.Row) {
+	w.t.Helper()
+	k := w.worker()
+	provider = w.post("agentInstanceProvider", map[string]any{"networkId": network.ID(), "agentInstanceImageUuid": "sim:server"})
+	w.work(k)
+	for _, kind := range served {
+		w.post(kind, map[string]any{"networkId": network.ID(), "networkServiceProviderId": provider.ID()})
+	}
+	w.post("metadataService", map[string]any{"networkId": network.ID(), "configDrive": true})
+	w.work(k)
+	return provider
+}
+
+// server returns the only system container.
+func (w *world) server() *schema.Row {
+	w.t.Helper()
+	ties := w.find("networkServiceProviderInstanceMap", nil)
+	if len(ties) != 1 {
+		w.t.Fatalf("there are %d system containers", len(ties))
+	}
+	return w.find("instance", process.Match{"id": ties[0].Int("instanceId")})[0]
+}
+
+// The first container on a network with services makes the system container that serves
+// it, on its own virtual network; the container starts once that knows it. A link is a
+// port of the link service for each port of its target.
+func TestSystemContainersServeANetwork(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		w.items()
+		k := w.worker()
+		network := w.network()
+		provider := w.serve(network)
+		keys := w.find("data", nil)
+		if !slices.ContainsFunc(keys, func(r *schema.Row) bool {
+			return strings.HasSuffix(r.Str("name"), "/ipsecKey") && len(r.Str("value")) == 32
+		}) {
+			t.Errorf("the tunnel has no key among %d data", len(keys))
+		}
+		target, nic := w.plugged(k, "running", map[string]any{"ports": []any{"5432", "53/udp"}}, network)
+		server := w.server()
+		w.want(server, "running")
+		at := w.find("nic", process.Match{"instanceId": server.ID()})
+		if len(at) != 1 || at[0].Int("vnetId") != nic.Int("vnetId") || server.Field("privileged") != true || server.Str("instanceTriggeredStop") != "restart" {
+			t.Errorf("the system container is %v with %d nics", server.Map(), len(at))
+		}
+		agent := w.find("agent", process.Match{"id": server.Int("agentId")})[0]
+		w.want(agent, "active")
+		if want := fmt.Sprintf("delegate:///?vnetId=%d&networkServiceProviderId=%d", nic.Int("vnetId"), provider.ID()); agent.Str("uri") != want {
+			t.Errorf("its agent is %s, not %s", agent.Str("uri"), want)
+		}
+		var items []string
+		for _, i := range w.find("configItemStatus", process.Match{"agentId": agent.ID()}) {
+			items = append(items, i.Str("name"))
+			if i.Str("name") == "hosts" && i.Int("appliedVersion") < 1 {
+				t.Errorf("the container was started before its server knew it: %v", i.Map())
+			}
+		}
+		slices.Sort(items)
+		if want := "agent-instance-scripts agent-instance-startup configscripts dnsmasq hosts ipsec ipsec-hosts monit node-services services iptables"; len(items) != len(strings.Fields(want)) {
+			t.Errorf("it has the items %v", items)
+		}
+		if got := w.again(target).Data()["metadataAttach"]; got != true {
+			t.Errorf("a drive for metadata is %v", got)
+		}
+		host := w.find("agent", process.Match{"uuid": "agent"})[0]
+		if n := len(w.find("configItemStatus", process.Match{"agentId": host.ID()})); n != 2 {
+			t.Errorf("the agent of the host was given %d items", n)
+		}
+
+		c, _ := w.plugged(k, "running", map[string]any{"instanceLinks": map[string]any{"db": float64(target.ID())}}, network)
+		link := w.find("instanceLink", process.Match{"instanceId": c.ID()})[0]
+		ends, _ := link.Field("ports").([]any)
+		if len(ends) != 2 {
+			t.Fatalf("the link has the ends %v", ends)
+		}
+		end, _ := ends[0].(map[string]any)
+		if p, _ := end["publicPort"].(float64); p < 20000 || p > 39999 || end["privatePort"] != float64(5432) || end["protocol"] != "tcp" ||
+			end["ipAddress"] != w.again(server).Field("primaryIpAddress") {
+			t.Errorf("its first end is %v", end)
+		}
+		w.act(c, "instance.stop")
+		w.work(k)
+		if ends, _ := w.again(link).Field("ports").([]any); len(ends) != 0 || len(w.find("resourcePool", process.Match{"qualifier": "linkPort"})) != 0 {
+			t.Errorf("after the stop the link has the ends %v", ends)
+		}
+		if w.server().ID() != server.ID() {
+			t.Error("the second container has another server")
+		}
+	})
+}
+
+// A link whose target does not come up ends the start, and says so.
+func TestALinkThatLeadsNowhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, filepath.Join(folder(t), "cattle.db"))
+	w.items()
+	k := w.worker()
+	network := w.network()
+	w.serve(network)
+	target, _ := w.plugged(k, "stopped", map[string]any{"startOnCreate": false}, network)
+	c, _ := w.plugged(k, "removed", map[string]any{"instanceLinks": map[string]any{"db": float64(target.ID())},
+		"data": map[string]any{"linkWaitTime": float64(1)}}, network)
+	const why = "Timeout waiting for instance link db"
+	if got := c.Field("transitioningMessage"); got != why+" : "+why {
+		t.Errorf("it reads %v", got)
 	}
 }

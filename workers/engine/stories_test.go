@@ -57,6 +57,29 @@ var tales = []struct {
 			s.w.t.Errorf("%d items are still held, first %v", len(left), left[0].Map())
 		}
 	}},
+	{"a container that is served by system containers", false, func(s *tale) {
+		s.w.items()
+		n := s.w.network()
+		provider := s.post("agentInstanceProvider", map[string]any{"networkId": n.ID(), "agentInstanceImageUuid": "sim:server"})
+		for _, kind := range served {
+			s.post(kind, map[string]any{"networkId": n.ID(), "networkServiceProviderId": provider.ID()})
+		}
+		s.post("metadataService", map[string]any{"networkId": n.ID(), "configDrive": true})
+		target := s.post("container", map[string]any{"imageId": int64(1), "accountId": int64(1), "networkIds": []any{float64(n.ID())}, "ports": []any{"5432"}})
+		s.want(target, "running")
+		c := s.post("container", map[string]any{"imageId": int64(1), "accountId": int64(1), "networkIds": []any{float64(n.ID())},
+			"ports": []any{"80"}, "instanceLinks": map[string]any{"db": float64(target.ID())}})
+		s.want(c, "running")
+		s.act(s.w.find("port", process.Match{"instanceId": c.ID()})[0], "port.update")
+		s.act(s.w.find("instanceLink", process.Match{"instanceId": c.ID()})[0], "instancelink.update")
+		s.act(c, "instance.stop")
+		s.want(c, "stopped")
+		server := s.w.server()
+		s.act(server, "instance.stop")
+		s.act(c, "instance.start")
+		s.want(c, "running")
+		s.want(server, "running")
+	}},
 	{"an address of a pool", false, func(s *tale) {
 		pool := s.post("subnetIpPool", map[string]any{"accountId": int64(1), "networkAddress": "10.43.0.0", "cidrSize": int64(28), "startAddress": "10.43.0.2", "endAddress": "10.43.0.2"})
 		subnet := s.w.find("subnet", process.Match{"ipPoolId": pool.ID()})[0]

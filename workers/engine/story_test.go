@@ -260,10 +260,10 @@ func (c *chapter) compare(t *testing.T, w *world) {
 // passing are the columns that differ between two tellings, or that claims and writes
 // change by themselves; of the others in it only whether they are set is compared.
 var passing = map[string]bool{"revision": false, "claim_epoch": false, "claim_process_id": false, "state_since": false, "created": true,
-	"removed": true, "remove_time": true, "first_running": true, "token": true, "secret_value": true, "public_value": true, "uuid": true}
+	"removed": true, "remove_time": true, "first_running": true, "token": true, "secret_value": true, "value": true, "public_value": true, "uuid": true}
 
-// moments are times, names and addresses that are made up within texts.
-var moments = regexp.MustCompile(`\b02(:[0-9a-f]{2}){2,5}\b|\b10\.4[23]\.0\.[0-9]+\b|\b1[0-9]{12}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\\"(secretKey|accessKey)\\":\\"[^"]*"`)
+// moments are times, names, addresses and ports that are made up within texts.
+var moments = regexp.MustCompile(`\b02(:[0-9a-f]{2}){2,5}\b|\b10\.4[23]\.0\.[0-9]+\b|\b[23][0-9]{4}\b|\b1[0-9]{12}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\\"(secretKey|accessKey)\\":\\"[^"]*"`)
 
 // picture is all that is in the database, and what runs on the hosts.
 func (w *world) picture() map[string]string {
@@ -282,7 +282,16 @@ func (w *world) picture() map[string]string {
 			continue
 		}
 		for _, row := range w.all(t.Table) {
-			out[fmt.Sprint(t.Name, " ", row["id"])] = written(t.Name, row)
+			name := row["id"]
+			switch t.Name { // what is known by other things than its id
+			case "configItemStatus":
+				name = fmt.Sprint(row["agent_id"], " ", row["name"])
+				delete(row, "id")
+			case "resourcePool":
+				name = fmt.Sprint(row["owner_type"], " ", row["owner_id"], " ", row["qualifier"])
+				delete(row, "id")
+			}
+			out[fmt.Sprint(t.Name, " ", name)] += written(t.Name, row)
 		}
 	}
 	return out
@@ -291,6 +300,11 @@ func (w *world) picture() map[string]string {
 func written(typ string, row map[string]any) string {
 	if typ == "processInstance" {
 		return fmt.Sprint(row["process_name"], " on ", row["resource_type"], " ", row["resource_id"], ": ", row["result"])
+	}
+	if typ == "configItemStatus" { // what is asked for once more is applied once more
+		row["behind"] = row["requested_version"] != row["applied_version"]
+		delete(row, "requested_version")
+		delete(row, "applied_version")
 	}
 	for name := range row {
 		if set, passes := passing[name]; passes {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,9 +14,10 @@ import (
 	"github.com/cattleio/cattle/shared/wire"
 )
 
-// itemScope is where the data of a process says which versions of which items it has
-// asked which agents for.
-const itemScope = "io.cattle.platform.configitem.request"
+// madeScope is where the data of a process says which items it has asked which agents for,
+// so that an attempt that is repeated asks no more than once. What got lost of it is asked
+// for once more, which does no harm.
+const madeScope = "io.cattle.platform.configitem.request"
 
 // wantedItem is an item that an agent is to have; one that is wanted again is applied
 // again by an agent that has it.
@@ -35,34 +37,28 @@ func listed(run process.Run, setting string, again bool) []wantedItem {
 	return out
 }
 
-// assign gives items to an agent, once in the life of a process.
-func assign(ctx context.Context, run process.Run, agent *schema.Row, items []wantedItem) error {
+// assign gives items to an agent, once in the life of a process for each resource.
+func assign(ctx context.Context, run process.Run, agent int64, items []wantedItem) error {
 	tx, err := run.(units).Unit(ctx)
 	if err != nil {
 		return err
 	}
-	asked := private(private(run.Data(), itemScope), agent.Key())
+	made := private(private(run.Data(), madeScope), strconv.FormatInt(agent, 10))
 	for _, w := range items {
-		if integer(asked[w.name]) != 0 {
+		mark := fmt.Sprint(run.Process().Name, " ", run.Resource().Key(), " ", w.name)
+		if made[mark] != nil {
 			continue
 		}
-		version, _, err := tx.AssignItem(ctx, agent.ID(), w.name, w.again)
-		if err != nil {
+		made[mark] = true
+		if _, _, err := tx.AssignItem(ctx, agent, w.name, w.again); err != nil {
 			return err
-		}
-		if version != 0 { // otherwise nobody has such an item
-			asked[w.name] = float64(version)
 		}
 	}
 	return nil
 }
 
-// behind lists the items that the agent was asked for by this process and has not applied.
-func behind(ctx context.Context, run process.Run, agent *schema.Row) ([]wire.ConfigItem, error) {
-	asked := private(private(run.Data(), itemScope), agent.Key())
-	if len(asked) == 0 {
-		return nil, nil
-	}
+// behind lists those of the items that the agent was given and has not applied.
+func behind(ctx context.Context, run process.Run, agent *schema.Row, items []wantedItem) ([]wire.ConfigItem, error) {
 	tx, err := run.(units).Unit(ctx)
 	if err != nil {
 		return nil, err
@@ -73,16 +69,20 @@ func behind(ctx context.Context, run process.Run, agent *schema.Row) ([]wire.Con
 	}
 	var out []wire.ConfigItem
 	for _, i := range has {
-		if version := integer(asked[i.Name]); version > i.Applied {
-			out = append(out, wire.ConfigItem{Name: i.Name, RequestedVersion: i.Requested, Apply: true})
+		if i.Applied >= i.Requested {
+			continue
+		}
+		at := slices.IndexFunc(items, func(w wantedItem) bool { return w.name == i.Name })
+		if at >= 0 {
+			out = append(out, wire.ConfigItem{Name: i.Name, RequestedVersion: i.Requested, Apply: true, Increment: items[at].again, CheckInSyncOnly: true})
 		}
 	}
 	return out, nil
 }
 
-// await waits until the agent has applied what this process asked it for.
-func await(ctx context.Context, run process.Run, agent *schema.Row) error {
-	items, err := behind(ctx, run, agent)
+// await waits until the agent has applied what it was given of the items.
+func await(ctx context.Context, run process.Run, agent *schema.Row, wanted []wantedItem) error {
+	items, err := behind(ctx, run, agent, wanted)
 	if err != nil || len(items) == 0 {
 		return err
 	}
@@ -94,7 +94,7 @@ func await(ctx context.Context, run process.Run, agent *schema.Row) error {
 	if err := played(ctx, run, agent, items); err != nil {
 		return err
 	}
-	if items, err = behind(ctx, run, agent); err != nil || len(items) == 0 {
+	if items, err = behind(ctx, run, agent, wanted); err != nil || len(items) == 0 {
 		return err
 	}
 	return &process.TimeoutError{Waited: fmt.Sprintf("agent %s to apply the configuration item %s", agent.Key(), items[0].Name)}
@@ -124,7 +124,7 @@ func scriptsAssign(ctx context.Context, run process.Run) (*process.Answer, error
 	if !agent.Bool("managedConfig") {
 		return nil, nil
 	}
-	return nil, assign(ctx, run, agent, listed(run, "agent.config.items", false))
+	return nil, assign(ctx, run, agent.ID(), listed(run, "agent.config.items", false))
 }
 
 // scriptsAwait waits until the agent has what it runs on.
@@ -133,7 +133,7 @@ func scriptsAwait(ctx context.Context, run process.Run) (*process.Answer, error)
 	if !agent.Bool("managedConfig") {
 		return nil, nil
 	}
-	return nil, await(ctx, run, agent)
+	return nil, await(ctx, run, agent, listed(run, "agent.config.items", false))
 }
 
 // innermost returns the agent that has the connection to another: itself, or for one that

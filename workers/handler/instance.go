@@ -178,7 +178,7 @@ var startSteps = []step{
 		return onChildren(ctx, run, "instanceHostMap", instance, "instancehostmap.activate", run.Data())
 	}},
 	{"post network", 5, func(ctx context.Context, run process.Run, instance *schema.Row) error {
-		return onChildren(ctx, run, "port", instance, "port.activate", nil)
+		return onChildren(ctx, run, "port", instance, "port.activate", run.Data())
 	}},
 }
 
@@ -245,7 +245,7 @@ func activateNetwork(ctx context.Context, run process.Run, instance *schema.Row)
 	if err := onChildren(ctx, run, "nic", instance, "nic.activate", run.Data()); err != nil {
 		return err
 	}
-	return onChildren(ctx, run, "instanceLink", instance, "instancelink.activate", nil)
+	return onChildren(ctx, run, "instanceLink", instance, "instancelink.activate", run.Data())
 }
 
 // onChildren runs a process on the rows of a type that belong to the instance.
