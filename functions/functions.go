@@ -65,10 +65,12 @@ type Scheduler struct {
 	ticks  int64         // runs of liveness
 	storm  int           // those of them until the loss of many agents is over
 
-	strange  map[string]bool // what agents run that is not known, and has been told
-	patience time.Duration   // with what an agent misses, which may be about to come back by itself
-	auditing sync.Mutex      // one round at a time
-	beside   sync.WaitGroup  // what runs of functions have left to be done
+	strange   map[string]bool      // what agents run that is not known, and has been told
+	patience  time.Duration        // with what an agent misses, which may be about to come back by itself
+	auditing  sync.Mutex           // one round at a time
+	surveying sync.Mutex           // likewise
+	reported  map[uint64]time.Time // what agents report and is known, until when that is believed
+	beside    sync.WaitGroup       // what runs of functions have left to be done
 
 	watcher   *watcher
 	functions []Function

@@ -17,9 +17,18 @@ import (
 // at once it is rather a gateway or the network that is: then they have four times
 // that, and their return is awaited instead of moved.
 //
-// Those that are there it asks what runs with them, beside everything else.
+// Those that are there it asks what runs with them, and less often what they have, beside
+// everything else.
 var liveness = Function{Name: "agent.ping", Unrecorded: true, Run: func(ctx context.Context, s *Scheduler) error {
-	if s.turn("agent.ping.instances.every") {
+	tick := s.tick()
+	if s.turn(tick, "agent.ping.resources.every") && tick > 0 || s.Settings.Int("agent.ping.resources.every") == 1 {
+		s.beside.Go(func() {
+			if err := s.survey(ctx, s.turn(tick, "agent.ping.stats.every")); err != nil && ctx.Err() == nil {
+				s.Log.WarnContext(ctx, "agents were not asked what they have", "err", err)
+			}
+		})
+	}
+	if s.turn(tick, "agent.ping.instances.every") {
 		s.beside.Go(func() {
 			if err := s.audit(ctx); err != nil && ctx.Err() == nil {
 				s.Log.WarnContext(ctx, "agents were not asked what runs with them", "err", err)
@@ -55,14 +64,18 @@ var liveness = Function{Name: "agent.ping", Unrecorded: true, Run: func(ctx cont
 	return nil
 }}
 
-// turn tells whether this run of liveness is one of every so many, the first among them.
-func (s *Scheduler) turn(setting string) bool {
-	every := s.Settings.Int(setting)
+// tick counts the runs of liveness.
+func (s *Scheduler) tick() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := s.ticks
 	s.ticks++
-	return every > 0 && n%every == 0
+	return s.ticks - 1
+}
+
+// turn tells whether a run of liveness is one of every so many, the first among them.
+func (s *Scheduler) turn(tick int64, setting string) bool {
+	every := s.Settings.Int(setting)
+	return every > 0 && tick%every == 0
 }
 
 // watched lists the agents that should be connected, but for those that are played

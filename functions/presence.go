@@ -105,7 +105,7 @@ func (a *auditor) hear(payload string) {
 	a.mu.Lock()
 	q := a.asked[said.Reply.PreviousIDs[0]]
 	a.mu.Unlock()
-	if q == nil || q.agent != said.AgentID {
+	if q == nil || q.agent != said.AgentID && !said.Any {
 		return
 	}
 	select {

@@ -1,6 +1,9 @@
 package functions
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // reconcile rings for every process that should be running and is not: its bell
 // was lost, its worker died, its pause is over. It is what makes the queue
@@ -9,6 +12,10 @@ var reconcile = Function{Name: "process.replay", Run: func(ctx context.Context, 
 	size := int(d.Settings.Int("process.replay.batch.size"))
 	if size <= 0 {
 		size = 500
+	}
+	if most := d.Settings.Int("process.reconcile.max.enqueue.per.second"); most > 0 {
+		between := max(d.Settings.Seconds("task.process.replay.schedule"), time.Second)
+		size = min(size, int(float64(most)*between.Seconds()))
 	}
 	if depths, err := d.Depths(); err == nil && total(depths) > 4*size {
 		return nil

@@ -26,7 +26,7 @@ func (g *Gateway) offered(ctx context.Context, payload string) {
 		return
 	}
 	go func() {
-		for end := time.Now().Add(2 * connecting); time.Now().Before(end); {
+		for end := time.Now().Add(2 * g.connecting()); time.Now().Before(end); {
 			if g.plays(ctx, p, payload) {
 				return
 			}
@@ -40,7 +40,12 @@ func (g *Gateway) offered(ctx context.Context, payload string) {
 }
 
 // connecting is how long one gateway may take to take an agent on.
-const connecting = 2 * time.Second
+func (g *Gateway) connecting() time.Duration {
+	if millis := g.Settings.Int("agent.connection.management.lock.wait.millis"); millis > 0 {
+		return time.Duration(millis) * time.Millisecond
+	}
+	return 2 * time.Second
+}
 
 // plays gives a command to the agent, here or at the gateway that plays it, and
 // takes the agent on if nobody does.
@@ -50,7 +55,7 @@ func (g *Gateway) plays(ctx context.Context, p wire.Parcel, payload string) bool
 		s.play(ctx, p)
 		return true
 	}
-	if _, ok := g.Locks.Try(ctx, "AGENT.CONNECTION."+name, connecting); !ok {
+	if _, ok := g.Locks.Try(ctx, "AGENT.CONNECTION."+name, g.connecting()); !ok {
 		n, err := g.Bus.Publish(ctx, wire.AgentChannel(name), payload)
 		return err != nil || n > 0
 	}

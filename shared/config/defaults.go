@@ -1,16 +1,27 @@
 package config
 
+import "maps"
+
 // Standard are the built-in values, the last layer. The names are those that
 // installations have in their files and clients list.
 func Standard() map[string]string {
+	m := acting()
+	for _, g := range Kept {
+		maps.Copy(m, g.Settings)
+	}
+	return m
+}
+
+// acting are the values that something reads.
+func acting() map[string]string {
 	return map[string]string{
 		// The engine.
 		"process.lease.seconds":                                 "6",
 		"process.retry.backoff.initial.ms":                      "1000",
 		"process.retry.backoff.max.ms":                          "300000",
 		"process.busy.backoff.max.ms":                           "15000",
+		"process.reconcile.max.enqueue.per.second":              "250",
 		"process.replay.batch.size":                             "500",
-		"process.log.save.interval.ms":                          "5000",
 		"process.instance.retention.seconds":                    "604800",
 		"process.execution.log.retention.seconds":               "259200",
 		"process.agent.reconnect.priority":                      "100",
@@ -26,7 +37,6 @@ func Standard() map[string]string {
 		"instance.compute.default":                              "1",
 		"instance.link.target.wait.time.millis":                 "15000",
 		"simple.allocator.spread":                               "true",
-		"allocator.fail.not.handled":                            "true",
 		"resource.monitor.default.wait.millis":                  "15000",
 
 		// What the clock starts, in seconds.
@@ -44,31 +54,34 @@ func Standard() map[string]string {
 		"task.initial.delay.seconds":                    "15",
 
 		// Events and agents.
-		"eventing.retry":                           "3",
-		"eventing.timeout.millis":                  "15000",
-		"agent.timeout.millis":                     "15000",
-		"agent.retries":                            "3",
-		"agent.groups":                             "*",
-		"agent.activate.ping.retries":              "30",
-		"agent.activate.ping.timeout":              "1000",
-		"agent.reconnect.disconnect.every.seconds": "120",
-		"agent.ping.timeout.seconds":               "5",
-		"agent.ping.reconnect.after.failed.count":  "6",
-		"agent.ping.instances.every":               "1",
-		"ha.instance.state.report.unknown":         "true",
-		"agent.ping.resources.every":               "12",
-		"agent.ping.stats.every":                   "60",
-		"agent.config.items":                       "pyagent,configscripts",
-		"item.wait.for.event.tries":                "30",
-		"item.wait.for.event.timeout.millis":       "2000",
-		"item.sync.batch.size":                     "100",
-		"item.migration.block.on.failure":          "true",
-		"config.item.ignore.prefixes":              ".", // of names of files, by commas
-		"agent.instance.name":                      "Agent",
-		"agent.instance.image.tag":                 "latest",
-		"agent.instance.image.uuid":                "docker:cattle/agent-instance:${agent.instance.image.tag}",
-		"agent.instance.start.items.apply":         "configscripts,services,agent-instance-scripts,monit,node-services",
-		"agent.instance.start.items.increment":     "agent-instance-startup",
+		"default.lock.wait.millis":                      "3000", // NAME.wait goes before it
+		"external.template.register.lock.wait.millis":   "2000",
+		"agent.connection.management.lock.wait.millis":  "2000",
+		"eventing.retry":                                "3",
+		"eventing.timeout.millis":                       "15000",
+		"agent.timeout.millis":                          "15000",
+		"agent.retries":                                 "3",
+		"agent.activate.ping.retries":                   "30",
+		"agent.activate.ping.timeout":                   "1000",
+		"agent.reconnect.disconnect.every.seconds":      "120",
+		"agent.ping.timeout.seconds":                    "5",
+		"agent.ping.reconnect.after.failed.count":       "6",
+		"agent.ping.instances.every":                    "1",
+		"ha.instance.state.report.unknown":              "true",
+		"agent.resource.monitor.cache.resource.seconds": "300", // for which what an agent reports is taken as known
+		"agent.ping.resources.every":                    "12",
+		"agent.ping.stats.every":                        "60",
+		"agent.config.items":                            "pyagent,configscripts",
+		"item.wait.for.event.tries":                     "30",
+		"item.wait.for.event.timeout.millis":            "2000",
+		"item.sync.batch.size":                          "100",
+		"item.migration.block.on.failure":               "true",
+		"config.item.ignore.prefixes":                   ".", // of names of files, by commas
+		"agent.instance.name":                           "Agent",
+		"agent.instance.image.tag":                      "latest",
+		"agent.instance.image.uuid":                     "docker:cattle/agent-instance:${agent.instance.image.tag}",
+		"agent.instance.start.items.apply":              "configscripts,services,agent-instance-scripts,monit,node-services",
+		"agent.instance.start.items.increment":          "agent-instance-startup",
 
 		// Which configuration items follow from which process, by the kind of the service.
 		"nic.activate.agentInstanceProvider.dnsService.apply":                                   "dnsmasq",
@@ -102,7 +115,6 @@ func Standard() map[string]string {
 		"ssh.agent.env":                        "CATTLE_HOME=/var/lib/cattle ${ssh.agent.env.extra}",
 		"docker.auto.create.external.pool":     "true",
 		"docker.compute.auto.add.host.ip":      "true",
-		"docker.index.url":                     "https://index.docker.io",
 		"event.data.imageStoragePoolMap":       "storagePool|image",
 		"event.data.instance":                  "volumes[${event.data.volume}]|offering|image|ports|nics[${event.data.nic}]|instanceLinks[targetInstance]",
 		"event.data.instanceHostMap":           "instance[${event.data.instance}]|host",

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"strconv"
 	"strings"
@@ -270,20 +269,6 @@ func (f *frame) Create(ctx context.Context, typ string, values map[string]any) (
 
 func (f *frame) Save(_ context.Context, row *schema.Row) error {
 	f.r.touch(row)
-	return nil
-}
-
-func (f *frame) Lock(ctx context.Context, name string) error {
-	tx, err := f.r.unit(ctx)
-	if err != nil {
-		return err
-	}
-	h := fnv.New64a()
-	h.Write([]byte(name))
-	if err := tx.Lock(ctx, int64(h.Sum64())); err != nil {
-		return err
-	}
-	clear(f.r.found) // what was found before the lock may be old
 	return nil
 }
 

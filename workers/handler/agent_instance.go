@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/schema"
@@ -147,7 +146,7 @@ func makeServer(ctx context.Context, run process.Run, nic, provider *schema.Row)
 	}
 	if ready, err := hasKey(ctx, run, agent); err != nil || !ready {
 		if err == nil {
-			err = &process.WaitingError{For: "the key of agent " + agent.Key(), After: 200 * time.Millisecond}
+			err = awaiting(run, "the key of agent "+agent.Key())
 		}
 		return nil, nil, err
 	}

@@ -2,7 +2,6 @@ package handler
 
 import (
 	"context"
-	"time"
 
 	"github.com/cattleio/cattle/shared/process"
 )
@@ -45,5 +44,5 @@ func registerCreate(ctx context.Context, run process.Run) (*process.Answer, erro
 		}
 	}
 	// The agent is another resource with a process of its own: look again shortly.
-	return nil, &process.WaitingError{For: "the key of agent " + agent.Key(), After: 200 * time.Millisecond}
+	return nil, awaiting(run, "the key of agent "+agent.Key())
 }

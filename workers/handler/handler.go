@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/resource"
@@ -226,6 +227,23 @@ func private(data map[string]any, scope string) map[string]any {
 		data[scope] = m
 	}
 	return m
+}
+
+// waitScope is where the data of a process says since when it waits for what.
+const waitScope = "io.cattle.platform.object.monitor.wait"
+
+// awaiting waits for what another process brings about: it is looked for again shortly, but
+// for no longer than resource.monitor.default.wait.millis at a time.
+func awaiting(run process.Run, what string) error {
+	waits := private(run.Data(), waitScope)
+	if waits[what] == nil {
+		waits[what] = float64(run.Now())
+	}
+	if run.Now()-integer(waits[what]) > number(run, "resource.monitor.default.wait.millis") {
+		delete(waits, what)
+		return &process.TimeoutError{Waited: what}
+	}
+	return &process.WaitingError{For: what, After: 200 * time.Millisecond}
 }
 
 // integer reads a whole number out of JSON.

@@ -1,0 +1,192 @@
+package functions
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/store"
+	"github.com/cattleio/cattle/shared/wire"
+)
+
+// survey asks each active agent which machines, hosts and pools it has, and makes rows for
+// those that are not known yet.
+func (s *Scheduler) survey(ctx context.Context, stats bool) error {
+	if s.Bus == nil || !s.surveying.TryLock() {
+		return nil
+	}
+	defer s.surveying.Unlock()
+	agents, err := s.Store.Find(ctx, resource.All.Type("agent"), process.Match{"state": "active"})
+	if err != nil || len(agents) == 0 {
+		return err
+	}
+	a := s.newAuditor()
+	defer a.silence()
+	a.listen(ctx)
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, agent := range agents {
+		all.Go(func() {
+			if err := s.surveyOne(ctx, a, agent, stats); err != nil && ctx.Err() == nil {
+				s.Log.WarnContext(ctx, "what an agent reports cannot be taken in", "agent", agent.ID(), "err", err)
+			}
+		})
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(min(betweenPings, wholeRound/time.Duration(len(agents)))):
+		}
+	}
+	return nil
+}
+
+func (s *Scheduler) surveyOne(ctx context.Context, a *auditor, agent *schema.Row, stats bool) error {
+	said := a.ask(ctx, agent.ID(), wire.Ping, s.Settings.Seconds("agent.ping.timeout.seconds"),
+		wire.PingData{Options: wire.PingOptions{Resources: true, Stats: stats}, Resources: []wire.Resource{}})
+	var data wire.PingData
+	if said == nil || json.Unmarshal(said.Reply.Data, &data) != nil {
+		return nil
+	}
+	for _, typ := range []string{"physicalHost", "host", "storagePool"} { // in the order of their dependence
+		for _, r := range data.Resources {
+			if r.Type != typ || r.UUID == "" || s.knows(r) {
+				continue
+			}
+			known, err := s.takeIn(ctx, agent, r)
+			if err != nil && !errors.Is(err, store.ErrNotUnique) {
+				return err
+			}
+			if known {
+				s.know(r)
+			}
+		}
+	}
+	return nil
+}
+
+// knows tells whether a report was looked at a while ago, and was nothing new.
+func (s *Scheduler) knows(r wire.Resource) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	until, ok := s.reported[reportOf(r)]
+	return ok && time.Now().Before(until)
+}
+
+func (s *Scheduler) know(r wire.Resource) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reported == nil || len(s.reported) > 100_000 {
+		s.reported = map[uint64]time.Time{}
+	}
+	s.reported[reportOf(r)] = time.Now().Add(s.Settings.Seconds("agent.resource.monitor.cache.resource.seconds"))
+}
+
+func reportOf(r wire.Resource) uint64 {
+	h := fnv.New64a()
+	for _, text := range []string{r.Type, r.UUID, r.HostUUID, r.PhysicalHostUUID} {
+		h.Write([]byte(text + " "))
+	}
+	return h.Sum64()
+}
+
+// takeIn makes a row for what an agent reports, and has it created. It answers whether it
+// is known now: what depends on something unknown waits for the next report.
+func (s *Scheduler) takeIn(ctx context.Context, agent *schema.Row, r wire.Resource) (known bool, err error) {
+	var launched []*store.Launched
+	err = s.Store.Write(ctx, "report", func(tx *store.Tx) (err error) {
+		known, launched, err = s.report(ctx, tx, agent, r)
+		return err
+	})
+	if err == nil {
+		for _, l := range launched {
+			s.Ring(l.Bells)
+		}
+	}
+	return known, err
+}
+
+func (s *Scheduler) report(ctx context.Context, tx *store.Tx, agent *schema.Row, r wire.Resource) (known bool, out []*store.Launched, err error) {
+	rows := map[string]*schema.Row{}
+	for _, ask := range []struct{ as, typ, uuid string }{
+		{"own", r.Type, r.UUID}, {"machine", "physicalHost", r.PhysicalHostUUID}, {"host", "host", r.HostUUID},
+	} {
+		found, err := tx.Find(ctx, resource.All.Type(ask.typ), process.Match{"uuid": ask.uuid})
+		if err != nil {
+			return false, nil, err
+		}
+		if len(found) > 0 {
+			rows[ask.as] = found[0]
+		}
+	}
+	if r.PhysicalHostUUID != "" && rows["machine"] == nil || r.Type == "storagePool" && rows["host"] == nil {
+		return false, nil, nil
+	}
+	create := func(row *schema.Row) error {
+		launched, err := tx.Launch(ctx, store.Launch{Process: resource.All.Verb(row.Type(), "create"), Row: row, Server: s.Server})
+		if err != nil {
+			return err
+		}
+		out = append(out, launched)
+		return tx.Settle(ctx)
+	}
+	row := rows["own"]
+	switch {
+	case row == nil:
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return false, nil, err
+		}
+		row = store.NewRow(resource.All.Type(r.Type), now, reportedBy(agent, r, rows["machine"]))
+		if err := create(row); err != nil {
+			return false, nil, err
+		}
+	case row.Type().HasColumn("agentId") && row.Int("agentId") != agent.ID():
+		return true, nil, nil // another's
+	case r.Type == "host" && rows["machine"] != nil && row.Int("physicalHostId") != rows["machine"].ID():
+		row.Set("physicalHostId", rows["machine"].ID())
+		return true, nil, tx.Update(ctx, row)
+	}
+	if r.Type != "storagePool" {
+		return true, out, nil
+	}
+	ends := process.Match{"storagePoolId": row.ID(), "hostId": rows["host"].ID(), "removed": nil}
+	ties, err := tx.Find(ctx, resource.All.Type("storagePoolHostMap"), ends)
+	if err != nil || len(ties) > 0 {
+		return true, out, err
+	}
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return false, nil, err
+	}
+	err = create(store.NewRow(resource.All.Type("storagePoolHostMap"), now, map[string]any{"storagePoolId": row.ID(), "hostId": rows["host"].ID()}))
+	return true, out, err
+}
+
+// reportedBy takes of a report only what an agent may say.
+func reportedBy(agent *schema.Row, r wire.Resource, machine *schema.Row) map[string]any {
+	values := map[string]any{"uuid": r.UUID, "accountId": agent.Get("accountId")}
+	if id, ok := agent.Data()["agentResourcesAccountId"].(float64); ok {
+		values["accountId"] = int64(id)
+	}
+	if r.Type != "physicalHost" {
+		values["agentId"] = agent.ID()
+	}
+	for name, v := range map[string]string{"kind": r.Kind, "name": r.Name, "description": r.Description} {
+		if v != "" {
+			values[name] = v
+		}
+	}
+	if r.Data != nil {
+		values["data"] = r.Data
+	}
+	if machine != nil {
+		values["physicalHostId"] = machine.ID()
+	}
+	return values
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A host, a pool and a tie that a connected agent gains are there without a new
+// connection, once each, and belong to whoever the agent's resources belong to.
+func TestWhatAnAgentGainsIsTakenIn(t *testing.T) {
+	t.Parallel()
+	installations(t, func(t *testing.T, in *installation) {
+		in.env = append(in.env, "CATTLE_AGENT_PING_RESOURCES_EVERY=1", "CATTLE_TASK_AGENT_PING_SCHEDULE=86400", "CATTLE_AGENT_RESOURCE_MONITOR_CACHE_RESOURCE_SECONDS=0")
+		p := in.start()
+		a := p.event("grows")
+		l := p.listen("", fmt.Sprintf(`{"agentId":%q,"eventNames":["ping"]}`, a.id()))
+		var hosts atomic.Int64
+		hosts.Store(1)
+		go func() {
+			for r := range l.frames {
+				if r["replyTo"] == nil {
+					continue
+				}
+				var has []object
+				if options, _ := data(r)["options"].(map[string]any); options["resources"] == true {
+					has = append(has, object{"type": "physicalHost", "kind": "classic", "uuid": "grows-machine"})
+					for n := range hosts.Load() {
+						has = append(has, object{"type": "host", "kind": "classic", "uuid": fmt.Sprint("grows-host-", n), "physicalHostUuid": "grows-machine"},
+							object{"type": "storagePool", "kind": "classic", "uuid": "grows-pool", "hostUuid": fmt.Sprint("grows-host-", n)})
+					}
+				}
+				p.reply(r, object{"data": object{"options": data(r)["options"], "resources": has}})
+			}
+		}()
+		p.becomes("/v1/agents/"+a.id(), "active")
+		hosts.Store(2)
+		until(t, "the second host and its pool", 30*time.Second, func() bool {
+			p.ping()
+			return len(p.list("/v1/hosts?state=active&uuid_like=grows-host-%25")) == 2 && len(p.list("/v1/storagepoolhostmaps?state=active")) == 2
+		})
+		second := p.list("/v1/hosts?uuid=grows-host-1")[0]
+		if _, agent := p.ask("GET", "/v1/agents/"+a.id(), nil); second["accountId"] != agent["accountId"] || second["physicalHostId"] == nil || second["agentId"] != a.id() {
+			t.Errorf("the second host is %v", second)
+		}
+		if n := len(p.list("/v1/storagepools?uuid=grows-pool")); n != 1 {
+			t.Errorf("there are %d pools", n)
+		}
+	})
+}
