@@ -36,6 +36,9 @@ func (f *frame) expand(ctx context.Context, row *schema.Row, tree graph) (map[st
 	}
 	if row.Type().Name == "instance" {
 		trim(m)
+		if err := f.furnish(ctx, row, m); err != nil {
+			return nil, err
+		}
 	}
 	for name, below := range tree {
 		link := linkOf(row.Type(), name)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/schema"
@@ -63,7 +65,9 @@ func set(row *schema.Row, name string, v any, add bool) {
 		}
 		row.SetData(maps.Clone(m))
 	case field.Place == schema.Column:
-		row.Set(name, plain(v))
+		if fits, ok := fitting(field, v); ok {
+			row.Set(name, fits)
+		}
 	case field.Place == schema.InData:
 		if m, ok := v.(map[string]any); ok && add {
 			old, _ := row.Field(name).(map[string]any)
@@ -94,17 +98,53 @@ func merge(into, from map[string]any) {
 	}
 }
 
-// plain makes a value of JSON one that a column holds.
-func plain(v any) any {
-	switch x := v.(type) {
-	case float64:
-		return int64(x)
-	case json.Number:
-		n, _ := x.Int64()
-		return n
-	case map[string]any, []any:
-		b, _ := json.Marshal(x)
-		return string(b)
+// fitting makes a value of JSON one that the column of a field holds, or answers false: an
+// agent or a handler from outside that sends something else must not spoil the process.
+func fitting(f *schema.Field, v any) (any, bool) {
+	if v == nil {
+		return nil, !f.NotNull
 	}
-	return v
+	switch {
+	case f.Type == "boolean":
+		b, ok := v.(bool)
+		return b, ok
+	case f.Type == "int" || f.Type == "date" || f.RefType() != "":
+		return number(f, v)
+	}
+	text, ok := v.(string)
+	if !ok {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return nil, false
+		}
+		text = string(b)
+	}
+	if f.MaxLength != nil && utf8.RuneCountInString(text) > *f.MaxLength {
+		text = string([]rune(text)[:*f.MaxLength])
+	}
+	return strings.ReplaceAll(text, "\x00", ""), true
+}
+
+// number reads a whole number; a reference may be written as the API shows it.
+func number(f *schema.Field, v any) (any, bool) {
+	switch x := v.(type) {
+	case int64:
+		return x, true
+	case int:
+		return int64(x), true
+	case float64:
+		return int64(x), true
+	case json.Number:
+		n, err := x.Int64()
+		return n, err == nil
+	case string:
+		if f.RefType() != "" {
+			if stored, ok := schema.ParseID(x); ok {
+				x = stored
+			}
+		}
+		n, err := strconv.ParseInt(x, 10, 64)
+		return n, err == nil
+	}
+	return nil, false
 }

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/testkit"
+	"github.com/cattleio/cattle/shared/wire"
 )
 
 // plugged posts a container with a nic in each of the networks, and returns it with the first.
@@ -295,8 +297,25 @@ func TestSystemContainersServeANetwork(t *testing.T) {
 		}) {
 			t.Errorf("the tunnel has no key among %d data", len(keys))
 		}
+		told := map[string]map[string]any{} // what the host was told of instances, by their ids
+		w.agent.fail = func(e *wire.Event) string {
+			var data struct {
+				Map struct{ Instance map[string]any } `json:"instanceHostMap"`
+			}
+			if e.Name == wire.ComputeInstanceActivate && json.Unmarshal(e.Data, &data) == nil {
+				told[fmt.Sprint(data.Map.Instance["id"])], _ = data.Map.Instance["data"].(map[string]any)
+			}
+			return ""
+		}
 		target, nic := w.plugged(k, "running", map[string]any{"ports": []any{"5432", "53/udp"}}, network)
 		server := w.server()
+		if login, _ := told[server.Key()]["agentInstanceAuth"].(string); !strings.HasPrefix(login, "Basic ") || told[target.Key()]["agentInstanceAuth"] != nil {
+			t.Errorf("the login of the system container is %q, that of another %v", login, told[target.Key()]["agentInstanceAuth"])
+		}
+		about, _ := told[target.Key()]["metadata"].(map[string]any)
+		if meta, _ := about["meta-data"].(map[string]any); meta["local-ipv4"] != w.addressOf(nic, "primary").Str("address") || meta["mac"] != nic.Str("macAddress") {
+			t.Errorf("what it may know of itself is %v", about)
+		}
 		w.want(server, "running")
 		at := w.find("nic", process.Match{"instanceId": server.ID()})
 		if len(at) != 1 || at[0].Int("vnetId") != nic.Int("vnetId") || server.Field("privileged") != true || server.Str("instanceTriggeredStop") != "restart" {

@@ -12,12 +12,16 @@ import (
 type registry struct {
 	exact map[string][]*process.Handler // by process and stage
 	any   map[string][]*process.Handler // by verb and stage, for *.verb
+	named map[string]*process.Handler   // by name and stage
 }
 
 func newRegistry(handlers []process.Handler) registry {
-	g := registry{map[string][]*process.Handler{}, map[string][]*process.Handler{}}
+	g := registry{map[string][]*process.Handler{}, map[string][]*process.Handler{}, map[string]*process.Handler{}}
 	for i := range handlers {
 		h := &handlers[i]
+		if name := h.Name + "/" + h.Stage.String(); g.named[name] == nil {
+			g.named[name] = h
+		}
 		for _, p := range h.Processes {
 			into := g.exact
 			if strings.HasPrefix(p, "*.") {
@@ -35,20 +39,26 @@ func newRegistry(handlers []process.Handler) registry {
 	return g
 }
 
-// list returns the handlers of one list in the order in which they run. The
-// settings process.NAME.STAGE.list, .include and .exclude rearrange it by names.
+// list returns the handlers of one list in the order in which they run. The settings
+// process.NAME.STAGE.list, .include and .exclude rearrange it by names, also of handlers
+// of other processes.
 func (g registry) list(def *process.Definition, stage process.Stage, setting func(string) string) []*process.Handler {
 	exact := g.exact[def.Name+"/"+stage.String()]
 	wild := g.any["*."+def.Verb()+"/"+stage.String()]
 	key := "process." + def.Name + "." + stage.String()
-	named, excluded := setting(key+".list"), setting(key+".exclude")
-	if len(wild) == 0 && named == "" && excluded == "" && slices.IsSortedFunc(exact, byPriority) {
+	only, more, excluded := setting(key+".list"), setting(key+".include"), setting(key+".exclude")
+	if len(wild) == 0 && only == "" && more == "" && excluded == "" && slices.IsSortedFunc(exact, byPriority) {
 		return exact
 	}
 	all := append(slices.Clone(exact), wild...)
-	if named != "" {
-		all = pick(all, names(named))
+	if only != "" {
+		all = g.pick(all, names(only), stage)
 	} else {
+		for _, h := range g.pick(all, names(more), stage) {
+			if !slices.Contains(all, h) {
+				all = append(all, h)
+			}
+		}
 		slices.SortStableFunc(all, byPriority)
 	}
 	out := names(excluded)
@@ -59,13 +69,15 @@ func byPriority(a, b *process.Handler) int {
 	return cmp.Or(cmp.Compare(a.Priority, b.Priority), strings.Compare(a.Name, b.Name))
 }
 
-func pick(all []*process.Handler, order []string) []*process.Handler {
+// pick returns the handlers of those names in their order: those of the list, or of any.
+func (g registry) pick(all []*process.Handler, order []string, stage process.Stage) []*process.Handler {
 	var out []*process.Handler
 	for _, name := range order {
-		for _, h := range all {
-			if h.Name == name {
-				out = append(out, h)
-			}
+		at := slices.IndexFunc(all, func(h *process.Handler) bool { return h.Name == name })
+		if at >= 0 {
+			out = append(out, all[at])
+		} else if h := g.named[name+"/"+stage.String()]; h != nil {
+			out = append(out, h)
 		}
 	}
 	return out
