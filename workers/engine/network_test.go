@@ -204,6 +204,7 @@ func TestAnInstanceGetsNicsAndVolumes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, filepath.Join(folder(t), "cattle.db"))
 	k := w.worker()
+	w.sql("update host set physical_host_id = null where id = 2") // on a machine of its own
 	network, subnet := w.managed(k, nil)
 	plain := w.post("network", nil)
 	vnet := w.post("vnet", map[string]any{"networkId": plain.ID(), "uri": "bridge://br0"})
