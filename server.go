@@ -123,6 +123,7 @@ func (s *server) run(ctx context.Context) error {
 	}
 	s.start(ctx, g, ln)
 	g.Go(func() error { s.makeKey(ctx); return nil })
+	g.Go(func() error { s.makeSamples(ctx); return nil })
 	s.ready.Wait()
 	fmt.Println("Startup Succeeded, Listening on port", ln.Addr().(*net.TCPAddr).Port)
 	s.log.Info("serving", "address", ln.Addr().String(), "parts", s.names(), "server", s.id, "version", versionText())

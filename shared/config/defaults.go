@@ -109,6 +109,7 @@ func acting() map[string]string {
 		"agent.filter.default.uri.reverse.dns": "true",
 		"agent.filter.default.user":            "root",
 		"registration.token.period.millis":     "31536000000",
+		"sample.setup":                         "true", // makes the first networks of an installation
 		"ssh.keygen.on.startup":                "true",
 		"ssh.timeout.millis":                   "15000", // a step of bringing an agent to a host
 		"ssh.retry.millis":                     "15000", // between two attempts on the same host
