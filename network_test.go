@@ -84,3 +84,54 @@ func TestTheFirstNetworks(t *testing.T) {
 		}
 	})
 }
+
+// An address is acquired from a pool, leads to the address of an instance, and no more, and
+// goes when it is let go of.
+func TestAnAddressOfAPool(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	p.simulators(1)
+	made := func(typ string, values object) string {
+		t.Helper()
+		status, o := p.ask("POST", "/v1/"+typ, values)
+		if status != 201 {
+			t.Fatalf("%s is refused: %v", typ, o)
+		}
+		p.becomes("/v1/"+typ+"/"+o.id(), "active")
+		return o.id()
+	}
+	network := made("networks", object{})
+	made("subnets", object{"networkId": network, "networkAddress": "10.42.0.0"})
+	pool := made("subnetippools", object{"networkAddress": "192.168.7.0", "startAddress": "192.168.7.9", "endAddress": "192.168.7.9"})
+	_, c := p.ask("POST", "/v1/containers", object{"imageUuid": "sim:x", "networkIds": []string{network}})
+	ip := p.becomes("/v1/containers/"+c.id(), "running")["primaryIpAddress"]
+	private := p.list(fmt.Sprintf("/v1/ipaddresses?address=%v", ip))[0]
+
+	status, public := p.ask("POST", "/v1/ippools/"+pool+"?action=acquire", object{})
+	if status != 200 && status != 201 && status != 202 {
+		t.Fatalf("no address is acquired: %d %v", status, public)
+	}
+	at := "/v1/ipaddresses/" + public.id()
+	if got := p.becomes(at, "active"); got["address"] != "192.168.7.9" {
+		t.Errorf("the address is %v", got["address"])
+	}
+	if status, o := p.ask("POST", at+"?action=associate", object{"ipAddressId": private.id()}); status != 202 {
+		t.Fatalf("it cannot be associated: %d %v", status, o)
+	}
+	p.becomes(at, "associated")
+	ties := p.list("/v1/ipassociations?state=active")
+	if len(ties) != 1 || ties[0]["ipAddressId"] != public.id() || ties[0]["childIpAddressId"] != private.id() {
+		t.Errorf("it leads to %v", ties)
+	}
+	p.ask("POST", at+"?action=disassociate", object{})
+	p.becomes(at, "active")
+	if n := len(p.list("/v1/ipassociations?state=active")); n != 0 {
+		t.Errorf("%d associations are left", n)
+	}
+	p.ask("POST", at+"?action=deactivate", object{})
+	p.becomes(at, "removed")
+	_, again := p.ask("POST", "/v1/ippools/"+pool+"?action=acquire", object{})
+	if got := p.becomes("/v1/ipaddresses/"+again.id(), "active"); got["address"] != "192.168.7.9" {
+		t.Errorf("the address that was let go of is not had again: %v", got["address"])
+	}
+}

@@ -384,3 +384,37 @@ func TestALinkThatLeadsNowhere(t *testing.T) {
 		t.Errorf("it reads %v", got)
 	}
 }
+
+// An instance that has left its host is placed on another machine, in the virtual network
+// of that one, and keeps its address.
+func TestAnInstanceMovesToAnotherMachine(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		hosts := w.find("host", nil)
+		w.sql(fmt.Sprintf("update host set physical_host_id = null where id = %d", hosts[1].ID()))
+		for _, pool := range w.find("storagePoolHostMap", process.Match{"hostId": hosts[0].ID()}) { // its disk can be reached from both
+			w.post("storagePoolHostMap", map[string]any{"storagePoolId": pool.Int("storagePoolId"), "hostId": hosts[1].ID()})
+		}
+		network, _ := w.managed(k, nil)
+		c, nic := w.plugged(k, "running", map[string]any{"requestedHostId": float64(hosts[0].ID())}, network)
+		ip := w.addressOf(nic, "primary").Str("address")
+		if err := w.launch(c, "instance.stop", map[string]any{"deallocateFromHost": true}); err != nil {
+			t.Fatal(err)
+		}
+		w.work(k)
+		w.want(c, "stopped")
+		if left := w.again(nic).Get("vnetId"); left != nil {
+			t.Errorf("it is still in the virtual network %v of its host", left)
+		}
+		w.sql(fmt.Sprintf(`update instance set data = replace(data, '"requestedHostId":%d', '"requestedHostId":%d') where id = %d`, hosts[0].ID(), hosts[1].ID(), c.ID()))
+		w.act(c, "instance.start")
+		w.work(w.worker())
+		w.want(c, "running")
+		moved := w.again(nic)
+		if moved.Int("vnetId") == nic.Int("vnetId") || moved.Int("vnetId") == 0 || w.addressOf(moved, "primary").Str("address") != ip || moved.Str("macAddress") != nic.Str("macAddress") {
+			t.Errorf("it was %v and is %v", nic.Map(), moved.Map())
+		}
+	})
+}

@@ -439,6 +439,9 @@ func instanceDeallocate(ctx context.Context, run process.Run) (*process.Answer, 
 			return nil, err
 		}
 	}
+	if err := unplug(ctx, run, instance); err != nil {
+		return nil, err
+	}
 	return done()
 }
 

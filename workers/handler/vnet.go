@@ -118,6 +118,33 @@ func hostOnlyNic(ctx context.Context, run process.Run) (*process.Answer, error) 
 	return nil, run.Save(ctx, nic)
 }
 
+// unplug takes the nics of an instance that has left its host out of the virtual networks
+// that were made for that host, so that it may go on anywhere. Those that it named stay.
+func unplug(ctx context.Context, run process.Run, instance *schema.Row) error {
+	nics, err := nicsOf(ctx, run, instance.ID())
+	if err != nil {
+		return err
+	}
+	for _, nic := range nics {
+		vnet := nic.Int("vnetId")
+		if vnet == 0 || nic.Int("networkId") == 0 || slices.Contains(integers(instance.Field("vnetIds")), vnet) {
+			continue
+		}
+		network, err := run.Get(ctx, "network", nic.Int("networkId"))
+		if err != nil {
+			return err
+		}
+		if dynamic, _ := network.Field("dynamicCreateVnet").(bool); !dynamic {
+			continue
+		}
+		nic.Set("vnetId", nil)
+		if err := run.Save(ctx, nic); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // tied returns the row that ties two others, making it if there is none, once.
 func tied(ctx context.Context, run process.Run, typ string, ends process.Match) (*schema.Row, error) {
 	there, err := find(ctx, run, typ, ends)
