@@ -180,7 +180,7 @@ func runAgent(ctx context.Context, args []string) error {
 	if d := os.Getenv("CATTLE_DRIVERS"); d != "" {
 		served = d
 	}
-	drivers := flags.String("drivers", served, "kinds of host to serve, with commas: docker, sim")
+	drivers := flags.String("drivers", served, "kinds of host to serve, with commas: docker, libvirt, sim")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -73,3 +73,6 @@ gone() { ! running "$1"; }
 
 # Docker: a client may be on PATH without an engine behind it.
 engine_up() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+
+# libvirt: it is there if it and QEMU say who they are.
+libvirt_up() { virsh --connect qemu:///system version >/dev/null 2>&1; }

@@ -34,10 +34,14 @@ type Place struct {
 	Kind string `json:"kind"`
 }
 
-// Image is what an instance is made from.
+// Image is what an instance is made from. URL, Checksum and Format are of those that
+// are disks of virtual machines.
 type Image struct {
-	UUID string    `json:"uuid"`
-	Data ImageData `json:"data"`
+	UUID     string    `json:"uuid"`
+	URL      string    `json:"url,omitempty"`
+	Checksum string    `json:"checksum,omitempty"`
+	Format   string    `json:"format,omitempty"`
+	Data     ImageData `json:"data"`
 }
 
 // ImageData is the part of an image's data column that drivers read.
@@ -68,9 +72,14 @@ func (i *Image) DockerName() string {
 
 // Volume is a disk of an instance; device 0 is the one it starts from.
 type Volume struct {
-	UUID         string    `json:"uuid"`
-	DeviceNumber int       `json:"deviceNumber"`
-	Instance     *Instance `json:"instance,omitempty"`
+	UUID          string    `json:"uuid"`
+	DeviceNumber  int       `json:"deviceNumber"`
+	Format        string    `json:"format,omitempty"`
+	VirtualSizeMB int64     `json:"virtualSizeMb,omitempty"`
+	Image         *Image    `json:"image,omitempty"`
+	StoragePools  []Place   `json:"storagePools,omitempty"`
+	Instance      *Instance `json:"instance,omitempty"`
+	Removed       any       `json:"removed,omitempty"`
 }
 
 // Instance is a container or a virtual machine.
@@ -80,6 +89,7 @@ type Instance struct {
 	Hostname string         `json:"hostname,omitempty"`
 	Data     InstanceData   `json:"data"`
 	Image    *Image         `json:"image,omitempty"`
+	Volumes  []Volume       `json:"volumes,omitempty"`
 	Ports    []Port         `json:"ports,omitempty"`
 	Nics     []Nic          `json:"nics,omitempty"`
 	Links    []InstanceLink `json:"instanceLinks,omitempty"`

@@ -2,9 +2,14 @@ package agent
 
 import (
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/cattleio/cattle/workers/agent/driver"
 	"github.com/cattleio/cattle/workers/agent/driver/docker"
+	"github.com/cattleio/cattle/workers/agent/driver/libvirt"
 	"github.com/cattleio/cattle/workers/agent/driver/sim"
 )
 
@@ -18,6 +23,9 @@ var openers = map[string]opener{
 			AgentUUID: self.agent, HostUUID: self.docker, PhysicalHostUUID: self.physicalHost,
 			Hostname: config.Hostname, HostIP: config.HostIP,
 		})
+	},
+	libvirt.Kind: func(config Config, self identity) (driver.Driver, error) {
+		return libvirt.New(libvirtConfig(config, self, os.Getenv))
 	},
 	sim.Kind: func(_ Config, self identity) (driver.Driver, error) {
 		return sim.New(sim.Config{AgentUUID: self.agent}), nil
@@ -38,4 +46,29 @@ func openDrivers(config Config, self identity) (map[string]driver.Driver, error)
 		drivers[kind] = d
 	}
 	return drivers, nil
+}
+
+// libvirtConfig takes what is particular to virtual machines from the variables that
+// older agents know.
+func libvirtConfig(config Config, self identity, getenv func(string) string) libvirt.Config {
+	stop, _ := strconv.Atoi(getenv("CATTLE_STOP_TIMEOUT")) // what is no number is as if not given
+	hostIP := getenv("CATTLE_LIBVIRT_HOST_IP")
+	if hostIP == "" {
+		hostIP = config.HostIP
+	}
+	return libvirt.Config{
+		AgentUUID: self.agent, HostUUID: self.libvirt, PhysicalHostUUID: self.physicalHost,
+		Hostname: config.Hostname, HostIP: hostIP, Home: config.Home,
+		Pools:        strings.Fields(getenv("CATTLE_LIBVIRT_POOL_DIRECTORIES")),
+		Templates:    listed(getenv("CATTLE_LIBVIRT_DEFAULT_TEMPLATE")),
+		TemplateDirs: listed(getenv("CATTLE_LIBVIRT_TEMPLATE_DIR")),
+		Type:         getenv("CATTLE_LIBVIRT_TYPE"),
+		VNC:          getenv("CATTLE_LIBVIRT_VNC_LISTEN"),
+		StopTimeout:  time.Duration(max(stop, 0)) * time.Second,
+	}
+}
+
+// listed are the parts of a text with commas.
+func listed(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }

@@ -21,7 +21,7 @@ type home string
 
 // identity is who this host is, for ever.
 type identity struct {
-	agent, physicalHost, docker string
+	agent, physicalHost, docker, libvirt string
 }
 
 // keys open the server they were given out by.
@@ -42,6 +42,7 @@ func (h home) identity(config Config) (identity, error) {
 		{&self.agent, ".agent_uuid", ""},
 		{&self.physicalHost, ".physical_host_uuid", given(config.PhysicalHostUUID, "CATTLE_PHYSICAL_HOST_UUID")},
 		{&self.docker, ".docker_uuid", given(config.DockerUUID, "CATTLE_DOCKER_UUID")},
+		{&self.libvirt, ".libvirt_uuid", given("", "CATTLE_LIBVIRT_UUID")},
 	} {
 		if *part.into = part.given; part.given != "" {
 			continue

@@ -4,6 +4,7 @@ package drivertest
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,8 @@ type Subject struct {
 	// ImageUUID names an image that the host can get, Fields run it for a while.
 	ImageUUID string
 	Fields    map[string]any
+	// Image and Pool are more columns of the image and of the pool.
+	Image, Pool map[string]any
 	// Break changes an instance so that it cannot be started.
 	Break func(instance map[string]any)
 }
@@ -110,14 +113,28 @@ func NewStage(t *testing.T, s Subject) *Stage {
 // Do runs a verb and notes what became of the instance.
 func (s *Stage) Do(verb string) string {
 	s.t.Helper()
-	s.Reply, s.Err = s.run(s.t.Context(), s.event(verb))
-	if s.Err != nil {
-		return "refused"
+	for _, step := range steps(verb) {
+		if s.Reply, s.Err = s.run(s.t.Context(), s.event(step)); s.Err != nil {
+			return "refused"
+		}
 	}
 	if s.Runs() {
 		return "running"
 	}
 	return "gone"
+}
+
+// steps are the commands of a verb. A server has image and volume made ready before
+// each start.
+func steps(verb string) []string {
+	bare, _, _ := strings.Cut(verb, ":")
+	switch bare {
+	case "start":
+		return []string{"image", "volume", verb}
+	case "volume", "unvolume":
+		return []string{"image", verb}
+	}
+	return []string{verb}
 }
 
 // Runs tells whether the driver reports the instance.
@@ -148,24 +165,28 @@ func (s *Stage) event(verb string) *wire.Event {
 		"volume": wire.StorageVolumeActivate, "unvolume": wire.StorageVolumeDeactivate, "remove": wire.StorageVolumeRemove,
 		"start": wire.ComputeInstanceActivate, "stop": wire.ComputeInstanceDeactivate,
 	}
+	image := map[string]any{"uuid": s.ImageUUID}
+	maps.Copy(image, s.Image)
+	place := map[string]any{"kind": s.Driver.Kind(), "uuid": "place"}
+	pool := maps.Clone(place)
+	maps.Copy(pool, s.Pool)
+	volume := map[string]any{"uuid": "volume-" + s.UUID, "deviceNumber": 0, "image": image, "storagePools": []any{pool}}
 	instance := map[string]any{
-		"type": "instance", "uuid": s.UUID, "hostname": nil, "image": map[string]any{"uuid": s.ImageUUID},
+		"type": "instance", "uuid": s.UUID, "hostname": nil, "image": image, "volumes": []any{maps.Clone(volume)},
 		"data": map[string]any{"fields": s.Fields},
 	}
+	volume["instance"] = map[string]any{"uuid": s.UUID}
 	if fault == "broken" {
 		s.Break(instance)
 	}
-	place := map[string]any{"kind": s.Driver.Kind(), "uuid": "place"}
 	data := map[string]any{}
 	switch verb {
 	case "image", "unimage":
-		data["imageStoragePoolMap"] = map[string]any{"image": instance["image"], "storagePool": place}
+		data["imageStoragePoolMap"] = map[string]any{"image": instance["image"], "storagePool": pool}
 	case "start", "stop":
 		data["instanceHostMap"] = map[string]any{"instance": instance, "host": place}
 	default:
-		data["volumeStoragePoolMap"] = map[string]any{"storagePool": place, "volume": map[string]any{
-			"uuid": "volume-" + s.UUID, "deviceNumber": 0, "instance": map[string]any{"uuid": s.UUID},
-		}}
+		data["volumeStoragePoolMap"] = map[string]any{"storagePool": pool, "volume": volume}
 	}
 	raw, err := json.Marshal(data)
 	if err != nil {

@@ -1,0 +1,499 @@
+package libvirt_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cattleio/cattle/shared/wire"
+	"github.com/cattleio/cattle/workers/agent/driver"
+	"github.com/cattleio/cattle/workers/agent/driver/drivertest"
+	"github.com/cattleio/cattle/workers/agent/driver/libvirt"
+)
+
+// TestMain lets more machines run beside each other than there are processors: most of
+// their time they wait to be gone.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "8")
+	os.Exit(m.Run())
+}
+
+// machine is the first sector of a disk, and a whole operating system: it greets on
+// the serial console, says back what it is told there, and turns itself off when
+// somebody presses the power button. localdev/images/machine holds one with a kernel.
+//
+//	start: cli; ax, ds, ss = 0; sp = 0x7c00; cld; sti
+//	       outw 0x602, 0x100                       the power button is to be noticed
+//	say:   wait for port 0x3fd bit 5; outb 0x3f8, next character of the greeting
+//	idle:  hlt; if port 0x3fd bit 0: outb 0x3f8, inb 0x3f8
+//	       if inw 0x600 bit 8: outw 0x604, 0x2000  off
+//	       idle
+const machine = "fa31c08ed88ed0bc007cfcfbba0206b80001efbe4d7cac84c0741288c4bafd03eca82074fbbaf80388e0eeebe9f4" +
+	"bafd03eca8017405baf803eceeba0006edf6c40174e9ba0406b80020efebe061206d616368696e652069732075700d0a00"
+
+const greeting = "a machine is up"
+
+func bootable(t *testing.T) []byte {
+	t.Helper()
+	code, err := hex.DecodeString(machine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := make([]byte, 1<<20)
+	copy(disk, code)
+	disk[510], disk[511] = 0x55, 0xaa
+	return disk
+}
+
+// needLibvirt says whether there is a libvirtd to test with. Where the tests were asked
+// to use one, its absence is a failure.
+func needLibvirt(t *testing.T) {
+	t.Helper()
+	d, err := libvirt.New(libvirt.Config{Home: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Answers(t.Context()) {
+		return
+	}
+	if os.Getenv("CATTLE_TEST_LIBVIRT") != "" {
+		t.Fatal("CATTLE_TEST_LIBVIRT asks for a libvirtd, and none answers")
+	}
+	t.Skip("no libvirtd answers; './task test' starts one as root on Debian")
+}
+
+// host is a driver with a home and an image of its own.
+type host struct {
+	*libvirt.Driver
+	home  string
+	image map[string]any
+	pool  map[string]any
+}
+
+func open(t *testing.T, change func(*libvirt.Config)) *host {
+	t.Helper()
+	needLibvirt(t)
+	h := &host{home: t.TempDir(), image: map[string]any{"url": serve(t, "/boot.raw", bootable(t))}}
+	config := libvirt.Config{AgentUUID: uuid.NewString(), HostUUID: uuid.NewString(), PhysicalHostUUID: "machine", Hostname: "node",
+		Home: h.home, Type: "qemu"}
+	if change != nil {
+		change(&config)
+	}
+	var err error
+	if h.Driver, err = libvirt.New(config); err != nil {
+		t.Fatal(err)
+	}
+	all, err := h.Report(t.Context(), wire.PingOptions{Resources: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range all {
+		if r.Type == "storagePool" {
+			h.pool = map[string]any{"uuid": r.UUID}
+		}
+	}
+	return h
+}
+
+// subject asks for no network: only root can make one, and the machine has no use for it.
+func (h *host) subject() drivertest.Subject {
+	return drivertest.Subject{Driver: h, ImageUUID: "boot", Image: h.image, Pool: h.pool,
+		Break: func(instance map[string]any) {
+			instance["data"] = map[string]any{"libvirt": map[string]any{"template": "nowhere.tmpl"}}
+		}}
+}
+
+// alone is the override by which a machine has no network.
+const alone = `{{define "network_interfaces"}}{{end}}`
+
+func (h *host) template(t *testing.T, text string) {
+	t.Helper()
+	dir := filepath.Join(h.home, "libvirt")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "custom_template.tmpl"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func serve(t *testing.T, path string, content []byte) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+		_, _ = w.Write(content)
+	})
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return s.URL + path
+}
+
+func TestStories(t *testing.T) {
+	t.Parallel()
+	needLibvirt(t)
+	drivertest.Run(t, func(t *testing.T) drivertest.Subject {
+		h := open(t, nil)
+		h.template(t, alone)
+		return h.subject()
+	})
+}
+
+func until(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !done() {
+		if time.Now().After(deadline) {
+			t.Fatalf("still waiting for %s", what)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func (h *host) console(name string) string {
+	text, _ := os.ReadFile(filepath.Join(h.home, "consoles", name+".log"))
+	return string(text)
+}
+
+// seen is the reply to a start, as the server reads it.
+func seen(t *testing.T, reply any) (xml, address, password string) {
+	t.Helper()
+	var read struct {
+		Instance struct {
+			Data struct {
+				Libvirt struct{ XML string } `json:"+libvirt"`
+				Fields  struct {
+					Address  string `json:"libvirtVncAddress"`
+					Password string `json:"libvirtVncPassword"`
+				} `json:"+fields"`
+			} `json:"+data"`
+		}
+	}
+	text, err := json.Marshal(reply)
+	if err == nil {
+		err = json.Unmarshal(text, &read)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read.Instance.Data.Libvirt.XML, read.Instance.Data.Fields.Address, read.Instance.Data.Fields.Password
+}
+
+func TestAMachineBootsFromItsVolumeAndShutsDownWhenAsked(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	h.template(t, alone)
+	stage := drivertest.NewStage(t, h.subject())
+	if stage.Do("start") != "running" {
+		t.Fatal(stage.Err)
+	}
+	until(t, "the greeting", func() bool { return strings.Contains(h.console(stage.UUID), greeting) })
+	xml, address, password := seen(t, stage.Reply)
+	if !strings.HasPrefix(address, "127.0.0.1:59") || len(password) != 64 {
+		t.Errorf("its screen is at %q with the password %q", address, password)
+	}
+	if strings.Contains(xml, password[:8]) || strings.Count(xml, "<disk ") != 1 || !strings.Contains(xml, "<vcpu placement='static'>1</vcpu>") || !strings.Contains(xml, ">65536</memory>") {
+		t.Errorf("the server is told %s", xml)
+	}
+	begin := time.Now()
+	if stage.Do("stop") != "gone" {
+		t.Fatal(stage.Err)
+	}
+	if took := time.Since(begin); took > 20*time.Second {
+		t.Errorf("it took %v, as if nobody had heard", took)
+	}
+	if stage.Do("start") != "running" {
+		t.Fatal(stage.Err)
+	}
+	until(t, "the second greeting", func() bool { return strings.Count(h.console(stage.UUID), greeting) == 2 })
+}
+
+func TestAMachineThatHearsNothingIsTurnedOff(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(c *libvirt.Config) { c.StopTimeout = 100 * time.Millisecond })
+	h.template(t, alone+`{{define "feature"}}{{end}}`) // without a power button
+	stage := drivertest.NewStage(t, h.subject())
+	for _, step := range []struct{ verb, want string }{{"start", "running"}, {"stop", "gone"}, {"remove", "gone"}} {
+		if got := stage.Do(step.verb); got != step.want {
+			t.Fatalf("after %s it is %s: %v", step.verb, got, stage.Err)
+		}
+	}
+	left, _ := filepath.Glob(filepath.Join(h.home, "pools", "libvirt", "volume-*"))
+	if len(left) > 0 || h.console(stage.UUID) != "" {
+		t.Errorf("%v is left, and of its console %q", left, h.console(stage.UUID))
+	}
+}
+
+func TestAMachineThatDiesBehindOurBackIsNotReportedAndStartsAgain(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	h.template(t, alone)
+	stage := drivertest.NewStage(t, h.subject())
+	if stage.Do("start") != "running" {
+		t.Fatal(stage.Err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "virsh", "-c", "qemu:///system", "destroy", stage.UUID).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if stage.Runs() {
+		t.Error("it is reported as if it ran")
+	}
+	if stage.Do("start") != "running" {
+		t.Error(stage.Err)
+	}
+}
+
+func TestAnotherAgentOnTheHostDoesNotReportOurMachines(t *testing.T) {
+	t.Parallel()
+	h, other := open(t, nil), open(t, nil)
+	h.template(t, alone)
+	stage := drivertest.NewStage(t, h.subject())
+	if stage.Do("start") != "running" {
+		t.Fatal(stage.Err)
+	}
+	all, err := other.Report(t.Context(), wire.PingOptions{Instances: true})
+	for _, r := range all {
+		if r.UUID == stage.UUID {
+			t.Error("it does")
+		}
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// An image may come packed, in either format, and is taken only as what it is said to be.
+func TestWhatAnImageMayBe(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	boot := bootable(t)
+	dir := t.TempDir()
+	img := func(args ...string) []byte {
+		t.Helper()
+		path := filepath.Join(dir, uuid.NewString())
+		for i := range args {
+			args[i] = strings.ReplaceAll(args[i], "FILE", path)
+		}
+		if out, err := exec.CommandContext(t.Context(), "qemu-img", args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return content
+	}
+	source := filepath.Join(dir, "boot.raw")
+	if err := os.WriteFile(source, boot, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cow := img("convert", "-f", "raw", "-O", "qcow2", source, "FILE")
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write(cow)
+	_ = z.Close()
+	sum := sha256.Sum256(packed.Bytes())
+	for name, c := range map[string]struct {
+		path, format, checksum string
+		content                []byte
+		want                   string
+	}{
+		"qcow2":                         {path: "/a.img", content: cow, want: "qcow2"},
+		"packed":                        {path: "/a.qcow2.gz", content: packed.Bytes(), checksum: hex.EncodeToString(sum[:]), want: "qcow2"},
+		"raw by its name":               {path: "/a.raw", content: boot, want: "raw"},
+		"raw because it says so":        {path: "/a", format: "raw", content: boot, want: "raw"},
+		"qcow2 as raw is raw":           {path: "/a.raw", content: cow, want: "raw"},
+		"raw as qcow2":                  {path: "/a.img", content: boot, want: "Unsupported volume format"},
+		"another format":                {path: "/a", format: "vmdk", content: boot, want: "Unsupported volume format"},
+		"another checksum":              {path: "/a.img", content: cow, checksum: strings.Repeat("0", 64), want: "its checksum is"},
+		"a checksum of no kind":         {path: "/a.img", content: cow, checksum: "12", want: "checksum of 2 characters"},
+		"it stands on a file of ours":   {path: "/a.img", content: img("create", "-f", "qcow2", "-b", source, "-F", "raw", "FILE"), want: "refers to another file"},
+		"its data is in a file of ours": {path: "/a.img", content: img("create", "-f", "qcow2", "-o", "data_file=FILE.data,data_file_raw=on", "FILE", "1M"), want: "refers to another file"},
+		"a name that leads somewhere":   {path: "/a.img", content: cow, want: "cannot name a disk"},
+		"nothing there":                 {path: "/gone", want: "404"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			image := wire.Image{UUID: uuid.NewString(), Format: c.format, Checksum: c.checksum}
+			image.URL = serve(t, c.path, c.content)
+			if c.content == nil {
+				image.URL = serve(t, "/other", nil) + "-not"
+			}
+			if strings.HasPrefix(name, "a name") {
+				image.UUID = "../outside"
+			}
+			var mu sync.Mutex
+			told := 0
+			reply, err := h.ActivateImage(t.Context(), driver.ImageCommand{Map: wire.ImageStoragePoolMap{Image: image,
+				StoragePool: wire.Place{UUID: h.pool["uuid"].(string)}}, Progress: func(string, int) { mu.Lock(); told++; mu.Unlock() }})
+			got := fmt.Sprint(err)
+			if err == nil {
+				got, _ = reply.(map[string]any)["format"].(string)
+				if told == 0 {
+					t.Error("nobody was told how far it was")
+				}
+			}
+			if !strings.Contains(got, c.want) {
+				t.Errorf("%s: got %s, want %s", name, got, c.want)
+			}
+		})
+	}
+	t.Cleanup(func() {
+		if left, _ := filepath.Glob(filepath.Join(h.home, "pools", "libvirt", "work", "*")); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	})
+}
+
+// A second disk has a size of its own, and what is on it is never taken for a format.
+func TestAnEmptyVolumeOfASize(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	for _, format := range []string{"", "raw", "qcow2"} {
+		volume := wire.Volume{UUID: uuid.NewString(), DeviceNumber: 1, Format: format, VirtualSizeMB: 3}
+		cmd := driver.VolumeCommand{Map: wire.VolumeStoragePoolMap{Volume: volume, StoragePool: wire.Place{UUID: h.pool["uuid"].(string)}}}
+		for range 2 {
+			reply, err := h.ActivateVolume(t.Context(), cmd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := reply.(map[string]any)
+			if m["virtualSizeMb"] != int64(3) || m["format"] != "raw" && m["format"] != "qcow2" || format != "" && m["format"] != format {
+				t.Errorf("%q gave %v", format, m)
+			}
+		}
+	}
+	none := driver.VolumeCommand{Map: wire.VolumeStoragePoolMap{Volume: wire.Volume{UUID: "v"}, StoragePool: wire.Place{UUID: h.pool["uuid"].(string)}}}
+	if _, err := h.ActivateVolume(t.Context(), none); err == nil || !strings.Contains(err.Error(), "neither image nor size") {
+		t.Errorf("a volume of nothing: %v", err)
+	}
+}
+
+// The classic example of a template: a directory of the host is seen by its machines.
+func TestATemplateOfTheUsersGivesEachMachineADirectoryOfTheHost(t *testing.T) {
+	t.Parallel()
+	for language, form := range map[string]string{
+		"ours":  `{{define "devices_other"}}%s{{end}}`,
+		"older": "## hostfs\n<%%inherit file=\"/default_template.tmpl\"/>\n<%%block name=\"devices_other\">%s</%%block>\n",
+	} {
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			h := open(t, nil)
+			shared := t.TempDir()
+			text := fmt.Sprintf(form, `<filesystem type="mount" accessmode="passthrough"><source dir="`+shared+`"/><target dir="shared-fs"/><readonly/></filesystem>`)
+			if language == "ours" {
+				text += alone
+			} else {
+				text += `<%block name="network_interfaces"></%block>`
+			}
+			h.template(t, text)
+			stage := drivertest.NewStage(t, h.subject())
+			if stage.Do("start") != "running" {
+				t.Fatal(stage.Err)
+			}
+			xml, _, _ := seen(t, stage.Reply)
+			if !strings.Contains(xml, "<target dir='shared-fs'/>") || !strings.Contains(xml, shared) {
+				t.Errorf("libvirt knows of no directory: %s", xml)
+			}
+			until(t, "the machine to boot with it", func() bool { return strings.Contains(h.console(stage.UUID), greeting) })
+		})
+	}
+}
+
+// What an instance has to be told lies on a disk of its own while it runs.
+func TestAMachineIsToldWhoItIs(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	h.template(t, alone)
+	subject := h.subject()
+	subject.Break = func(instance map[string]any) {
+		instance["data"] = map[string]any{"metadata": map[string]any{"user-data": "#!/bin/sh", "meta-data": map[string]any{
+			"hostname": "small.example", "instance-id": "i-1", "public-keys": map[string]any{"0=mine": "ssh-rsa AAAA"}}}}
+	}
+	stage := drivertest.NewStage(t, subject)
+	if stage.Do("start:broken") != "running" {
+		t.Fatal(stage.Err)
+	}
+	drives, _ := filepath.Glob(filepath.Join(h.home, "pools", "config-drive", "config-"+stage.UUID+"-*.iso"))
+	xml, _, _ := seen(t, stage.Reply)
+	if len(drives) != 1 || !strings.Contains(xml, drives[0]) || !strings.Contains(xml, "device='cdrom'") {
+		t.Fatalf("of %v libvirt knows %s", drives, xml)
+	}
+	for file, want := range map[string]string{
+		"/openstack/latest/meta_data.json":     `"name":"small"`,
+		"/openstack/2012-08-10/meta_data.json": `"public_keys":{"mine":"ssh-rsa AAAA"}`,
+		"/ec2/latest/meta-data.json":           `"public-keys":{"0":"ssh-rsa AAAA"}`,
+		"/ec2/2009-04-04/user-data":            "#!/bin/sh",
+	} {
+		out, err := exec.CommandContext(t.Context(), "isoinfo", "-R", "-x", file, "-i", drives[0]).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%s holds %s, %v", file, out, err)
+		}
+	}
+	if stage.Do("stop") != "gone" {
+		t.Fatal(stage.Err)
+	}
+	if _, err := os.Stat(drives[0]); err == nil {
+		t.Error("the disk outlives the machine")
+	}
+}
+
+func TestALibvirtdThatIsAwayIsAbsentAndOneThatHangsEndsWithItsCommand(t *testing.T) {
+	t.Parallel()
+	gone, err := libvirt.New(libvirt.Config{Home: t.TempDir(), Socket: filepath.Join(t.TempDir(), "none")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := gone.Report(t.Context(), wire.PingOptions{Instances: true}); err == nil || !strings.Contains(err.Error(), driver.ErrAbsent.Error()) {
+		t.Errorf("without a libvirtd: %v", err)
+	}
+	socket := filepath.Join(t.TempDir(), "deaf")
+	hear(t, socket)
+	deaf, err := libvirt.New(libvirt.Config{Home: t.TempDir(), Socket: socket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := deaf.Report(ctx, wire.PingOptions{Instances: true}); err == nil {
+		t.Error("one that says nothing has reported")
+	}
+}
+
+// hear takes connections and says nothing.
+func hear(t *testing.T, socket string) {
+	t.Helper()
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { conn.Close() })
+		}
+	}()
+}
