@@ -115,6 +115,9 @@ func owned(t *schema.Type, account int64, values map[string]any) *schema.Row {
 	all := map[string]any{}
 	if t.HasColumn("state") {
 		all["state"] = "active"
+		if states := t.Field("state").Options; states != nil && !slices.Contains(states, "active") {
+			all["state"] = "running"
+		}
 	}
 	if t.HasColumn("accountId") {
 		all["accountId"] = account

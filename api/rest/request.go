@@ -210,8 +210,11 @@ func (r *request) dispatch() error {
 	case len(r.segments) > 4:
 		return fault.NotFound()
 	}
-	if r.segments[1] == "scripts" {
+	switch r.segments[1] {
+	case "scripts":
 		return r.namedScript()
+	case "openapi.json":
+		return r.openAPI()
 	}
 	t := r.view.Find(r.segments[1])
 	if t == nil {

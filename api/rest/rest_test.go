@@ -30,6 +30,7 @@ type server struct {
 	settings *config.Settings
 	keys     string // user:password sent along, "" for none
 	headers  map[string]string
+	seenBy   func(*http.Request, *http.Response, []byte) // holds what passes against something
 }
 
 // stories runs a story on every database.
@@ -101,6 +102,10 @@ func (s *server) send(method, path, body string) *answer {
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	if s.seenBy != nil {
+		req.Body = io.NopCloser(strings.NewReader(body))
+		s.seenBy(req, resp, text)
 	}
 	a := &answer{t: s.t, what: method + " " + path, code: resp.StatusCode, header: resp.Header, text: string(text)}
 	dec := json.NewDecoder(strings.NewReader(a.text))

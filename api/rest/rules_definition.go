@@ -246,14 +246,3 @@ func (r *request) appendDefinition(b []byte, t *schema.Type) []byte {
 	o.text("name", t.Name)
 	return o.close()
 }
-
-// typeDocumentationType answers /v1/typedocumentations. No type has a text yet.
-func typeDocumentationType(r *request, t *auth.Type) error {
-	if r.method != "GET" {
-		return fault.NotAllowed()
-	}
-	if len(r.segments) > 2 {
-		return fault.NotFound()
-	}
-	return r.sendDocs(t, nil)
-}

@@ -84,7 +84,9 @@ func TestDefinitions(t *testing.T) {
 	if !found {
 		t.Error("the point of a process is not listed")
 	}
-	s.get("/v1/typedocumentations").is(200).has(map[string]string{"data": "[]"})
+	s.get("/v1/typedocumentations").is(200).has(map[string]string{"pagination": "null"})
+	s.get("/v1/typedocumentations/container").is(200).has(map[string]string{"id": `"container"`, "description": `"An instance that shares its host's kernel."`})
+	s.get("/v1/typeDocumentations/nothing").is(404)
 }
 
 func TestTasks(t *testing.T) {

@@ -7,7 +7,9 @@ import (
 // account owns resources and may log in; its kind decides what its callers see.
 var account = Kind{
 	Type: &schema.Type{
-		Name: "account", Table: "account",
+		Name:              "account",
+		Doc:               "Owns resources and may log in; its kind decides what its callers see.",
+		Table:             "account",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(moving,

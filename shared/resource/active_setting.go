@@ -8,6 +8,7 @@ import (
 var activeSetting = Kind{
 	Type: &schema.Type{
 		Name:              "activeSetting",
+		Doc:               "A setting as it is in force, wherever it comes from.",
 		CollectionMethods: []string{"POST"}, ResourceMethods: []string{"GET", "PUT"},
 		Access: schema.Access{schema.SuperAdmin: "cru", schema.Admin: "rud", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

@@ -8,7 +8,9 @@ import (
 // agent is the program on a host that carries out commands, and the row that stands for it.
 var agent = Kind{
 	Type: &schema.Type{
-		Name: "agent", Table: "agent",
+		Name:              "agent",
+		Doc:               "The program on a host that carries out commands, and the row that stands for it.",
+		Table:             "agent",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r", schema.AgentRegister: "cr", schema.Agent: "r"},
 		Own: fields(owned|zoned|moving,

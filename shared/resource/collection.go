@@ -8,6 +8,7 @@ import (
 var collection = Kind{
 	Type: &schema.Type{
 		Name:              "collection",
+		Doc:               "The envelope of every list.",
 		CollectionMethods: nil, ResourceMethods: []string{"GET"},
 		Access: schema.Access{schema.SuperAdmin: "r", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

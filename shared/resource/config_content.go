@@ -7,7 +7,9 @@ import (
 // configContent is the bundle of files behind a configuration item.
 var configContent = Kind{
 	Type: &schema.Type{
-		Name: "configContent", Plural: "configContent",
+		Name:              "configContent",
+		Doc:               "The bundle of files behind a configuration item.",
+		Plural:            "configContent",
 		CollectionMethods: []string{"GET", "POST"}, ResourceMethods: []string{"GET"},
 		Access: schema.Access{schema.SuperAdmin: "cr", schema.Admin: "crud", schema.ReadAdmin: "r", schema.Agent: "ru"},
 		Own: []*schema.Field{

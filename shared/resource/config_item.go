@@ -7,7 +7,9 @@ import (
 // configItem is a named bundle of files that agents keep up to date.
 var configItem = Kind{
 	Type: &schema.Type{
-		Name: "configItem", Table: "config_item",
+		Name:              "configItem",
+		Doc:               "A named bundle of files that agents keep up to date.",
+		Table:             "config_item",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

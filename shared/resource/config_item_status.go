@@ -7,7 +7,9 @@ import (
 // configItemStatus says which version of an item an agent has and should have.
 var configItemStatus = Kind{
 	Type: &schema.Type{
-		Name: "configItemStatus", Table: "config_item_status",
+		Name:              "configItemStatus",
+		Doc:               "Says which version of an item an agent has and should have.",
+		Table:             "config_item_status",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

@@ -7,7 +7,9 @@ import (
 // container is an instance that shares its host's kernel.
 var container = Kind{
 	Type: &schema.Type{
-		Name: "container", Parent: instance.Type,
+		Name:              "container",
+		Doc:               "An instance that shares its host's kernel.",
+		Parent:            instance.Type,
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r", schema.User: "crud"},
 		Overrides: map[string]schema.Access{

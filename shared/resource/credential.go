@@ -7,7 +7,9 @@ import (
 // credential is a key that opens an account, or one that is put into instances.
 var credential = Kind{
 	Type: &schema.Type{
-		Name: "credential", Table: "credential",
+		Name:              "credential",
+		Doc:               "A key that opens an account, or one that is put into instances.",
+		Table:             "credential",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r", schema.User: "r"},
 		Own: fields(owned|moving|public,

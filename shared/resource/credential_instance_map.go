@@ -7,7 +7,9 @@ import (
 // credentialInstanceMap puts a credential into an instance.
 var credentialInstanceMap = Kind{
 	Type: &schema.Type{
-		Name: "credentialInstanceMap", Table: "credential_instance_map",
+		Name:              "credentialInstanceMap",
+		Doc:               "Puts a credential into an instance.",
+		Table:             "credential_instance_map",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(moving,

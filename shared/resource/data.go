@@ -7,7 +7,9 @@ import (
 // dataType is a small store of named values of the server's own.
 var dataType = Kind{
 	Type: &schema.Type{
-		Name: "data", Table: "data",
+		Name:              "data",
+		Doc:               "A small store of named values of the server's own.",
+		Table:             "data",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

@@ -7,7 +7,9 @@ import (
 // databasechangelog is kept for clients that list it.
 var databasechangelog = Kind{
 	Type: &schema.Type{
-		Name: "databasechangelog", Table: "databasechangelog",
+		Name:              "databasechangelog",
+		Doc:               "Kept for clients that list it.",
+		Table:             "databasechangelog",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "rd", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

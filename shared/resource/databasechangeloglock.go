@@ -7,7 +7,9 @@ import (
 // databasechangeloglock is kept for clients that list it.
 var databasechangeloglock = Kind{
 	Type: &schema.Type{
-		Name: "databasechangeloglock", Table: "databasechangeloglock",
+		Name:              "databasechangeloglock",
+		Doc:               "Kept for clients that list it.",
+		Table:             "databasechangeloglock",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "rd", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

@@ -7,7 +7,9 @@ import (
 // dnsService answers names inside a network.
 var dnsService = Kind{
 	Type: &schema.Type{
-		Name: "dnsService", Parent: networkService.Type,
+		Name:              "dnsService",
+		Doc:               "Answers names inside a network.",
+		Parent:            networkService.Type,
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

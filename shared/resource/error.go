@@ -8,6 +8,7 @@ import (
 var errorType = Kind{
 	Type: &schema.Type{
 		Name:              "error",
+		Doc:               "What every refused request answers.",
 		CollectionMethods: nil, ResourceMethods: []string{"GET"},
 		Access: schema.Access{schema.SuperAdmin: "r", schema.Admin: "crud", schema.ReadAdmin: "r", schema.AgentRegister: "r", schema.Agent: "r"},
 		Own: []*schema.Field{

@@ -8,6 +8,7 @@ import (
 var extensionImplementation = Kind{
 	Type: &schema.Type{
 		Name:              "extensionImplementation",
+		Doc:               "One piece of logic plugged into a point.",
 		CollectionMethods: nil, ResourceMethods: []string{"GET"},
 		Access: schema.Access{schema.SuperAdmin: "r", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

@@ -8,6 +8,7 @@ import (
 var extensionPoint = Kind{
 	Type: &schema.Type{
 		Name:              "extensionPoint",
+		Doc:               "A place where logic is plugged in.",
 		CollectionMethods: []string{"GET"}, ResourceMethods: []string{"GET"},
 		Access: schema.Access{schema.SuperAdmin: "r", schema.Admin: "r", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

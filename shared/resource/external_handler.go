@@ -7,7 +7,9 @@ import (
 // externalHandler is logic outside the server that listens on the event stream.
 var externalHandler = Kind{
 	Type: &schema.Type{
-		Name: "externalHandler", Table: "external_handler",
+		Name:              "externalHandler",
+		Doc:               "Logic outside the server that listens on the event stream.",
+		Table:             "external_handler",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(moving,

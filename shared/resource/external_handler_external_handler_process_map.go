@@ -7,7 +7,9 @@ import (
 // externalHandlerExternalHandlerProcessMap attaches an external handler to a process name.
 var externalHandlerExternalHandlerProcessMap = Kind{
 	Type: &schema.Type{
-		Name: "externalHandlerExternalHandlerProcessMap", Table: "external_handler_external_handler_process_map",
+		Name:              "externalHandlerExternalHandlerProcessMap",
+		Doc:               "Attaches an external handler to a process name.",
+		Table:             "external_handler_external_handler_process_map",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(moving,

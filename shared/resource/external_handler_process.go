@@ -7,7 +7,9 @@ import (
 // externalHandlerProcess is a process name that external handlers are attached to.
 var externalHandlerProcess = Kind{
 	Type: &schema.Type{
-		Name: "externalHandlerProcess", Table: "external_handler_process",
+		Name:              "externalHandlerProcess",
+		Doc:               "A process name that external handlers are attached to.",
+		Table:             "external_handler_process",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own:    fields(moving),

@@ -8,6 +8,7 @@ import (
 var fieldDocumentation = Kind{
 	Type: &schema.Type{
 		Name:              "fieldDocumentation",
+		Doc:               "Describes a field.",
 		CollectionMethods: nil, ResourceMethods: []string{"GET"},
 		Access: schema.Access{schema.SuperAdmin: "r", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

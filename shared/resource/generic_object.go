@@ -7,7 +7,9 @@ import (
 // genericObject is a row whose meaning its kind gives.
 var genericObject = Kind{
 	Type: &schema.Type{
-		Name: "genericObject", Table: "generic_object",
+		Name:              "genericObject",
+		Doc:               "A row whose meaning its kind gives.",
+		Table:             "generic_object",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(owned|moving,

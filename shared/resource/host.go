@@ -7,7 +7,9 @@ import (
 // host is a machine, as one hypervisor on it sees it.
 var host = Kind{
 	Type: &schema.Type{
-		Name: "host", Table: "host",
+		Name:              "host",
+		Doc:               "A machine, as one hypervisor on it sees it.",
+		Table:             "host",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r", schema.User: "r"},
 		Own: fields(owned|zoned|moving|public,

@@ -7,7 +7,9 @@ import (
 // hostIpAddressMap gives a host an address.
 var hostIpAddressMap = Kind{
 	Type: &schema.Type{
-		Name: "hostIpAddressMap", Table: "host_ip_address_map",
+		Name:              "hostIpAddressMap",
+		Doc:               "Gives a host an address.",
+		Table:             "host_ip_address_map",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(moving,

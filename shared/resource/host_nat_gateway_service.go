@@ -7,7 +7,9 @@ import (
 // hostNatGatewayService leads out of a network through its host.
 var hostNatGatewayService = Kind{
 	Type: &schema.Type{
-		Name: "hostNatGatewayService", Parent: networkService.Type,
+		Name:              "hostNatGatewayService",
+		Doc:               "Leads out of a network through its host.",
+		Parent:            networkService.Type,
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 	},

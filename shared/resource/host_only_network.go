@@ -7,7 +7,9 @@ import (
 // hostOnlyNetwork is a network whose virtual networks end at each host.
 var hostOnlyNetwork = Kind{
 	Type: &schema.Type{
-		Name: "hostOnlyNetwork", Parent: network.Type,
+		Name:              "hostOnlyNetwork",
+		Doc:               "A network whose virtual networks end at each host.",
+		Parent:            network.Type,
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

@@ -7,7 +7,9 @@ import (
 // hostVnetMap says that a host carries a virtual network.
 var hostVnetMap = Kind{
 	Type: &schema.Type{
-		Name: "hostVnetMap", Table: "host_vnet_map",
+		Name:              "hostVnetMap",
+		Doc:               "Says that a host carries a virtual network.",
+		Table:             "host_vnet_map",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(moving,

@@ -7,7 +7,9 @@ import (
 // image is what instances are made from.
 var image = Kind{
 	Type: &schema.Type{
-		Name: "image", Table: "image",
+		Name:              "image",
+		Doc:               "What instances are made from.",
+		Table:             "image",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "cru", schema.ReadAdmin: "r", schema.User: "r"},
 		Own: fields(owned|moving|public,

@@ -7,7 +7,9 @@ import (
 // imageStoragePoolMap says that a pool holds an image.
 var imageStoragePoolMap = Kind{
 	Type: &schema.Type{
-		Name: "imageStoragePoolMap", Table: "image_storage_pool_map",
+		Name:              "imageStoragePoolMap",
+		Doc:               "Says that a pool holds an image.",
+		Table:             "image_storage_pool_map",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(moving,

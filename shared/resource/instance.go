@@ -8,7 +8,9 @@ import (
 // instance is a container or a virtual machine.
 var instance = Kind{
 	Type: &schema.Type{
-		Name: "instance", Table: "instance",
+		Name:              "instance",
+		Doc:               "A container or a virtual machine.",
+		Table:             "instance",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "r", schema.ReadAdmin: "r", schema.User: "r"},
 		Own: fields(owned|zoned|moving|public,

@@ -8,6 +8,7 @@ import (
 var instanceConsole = Kind{
 	Type: &schema.Type{
 		Name:              "instanceConsole",
+		Doc:               "Says how to reach the console of an instance.",
 		CollectionMethods: nil, ResourceMethods: []string{"GET"},
 		Access: schema.Access{schema.SuperAdmin: "r", schema.Admin: "crud", schema.ReadAdmin: "r", schema.User: "r"},
 		Own: []*schema.Field{

@@ -7,7 +7,9 @@ import (
 // instanceHostMap says on which host an instance is placed.
 var instanceHostMap = Kind{
 	Type: &schema.Type{
-		Name: "instanceHostMap", Table: "instance_host_map",
+		Name:              "instanceHostMap",
+		Doc:               "Says on which host an instance is placed.",
+		Table:             "instance_host_map",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(moving,

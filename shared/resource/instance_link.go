@@ -7,7 +7,9 @@ import (
 // instanceLink lets one instance find another by a name.
 var instanceLink = Kind{
 	Type: &schema.Type{
-		Name: "instanceLink", Table: "instance_link",
+		Name:              "instanceLink",
+		Doc:               "Lets one instance find another by a name.",
+		Table:             "instance_link",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "ru", schema.ReadAdmin: "r", schema.User: "ru"},
 		Own: fields(owned|moving|public,

@@ -8,6 +8,7 @@ import (
 var instanceStop = Kind{
 	Type: &schema.Type{
 		Name:              "instanceStop",
+		Doc:               "The input of the stop action.",
 		CollectionMethods: nil, ResourceMethods: []string{"GET"},
 		Access: schema.Access{schema.SuperAdmin: "r", schema.Admin: "crud", schema.ReadAdmin: "r", schema.User: "cr"},
 		Own: []*schema.Field{

@@ -8,7 +8,9 @@ import (
 // ipAddress is one address.
 var ipAddress = Kind{
 	Type: &schema.Type{
-		Name: "ipAddress", Table: "ip_address",
+		Name:              "ipAddress",
+		Doc:               "One address.",
+		Table:             "ip_address",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r", schema.User: "r"},
 		Own: fields(owned|moving|public,

@@ -8,6 +8,7 @@ import (
 var ipAddressAssociateInput = Kind{
 	Type: &schema.Type{
 		Name:              "ipAddressAssociateInput",
+		Doc:               "The input of the associate action.",
 		CollectionMethods: nil, ResourceMethods: []string{"GET"},
 		Access: schema.Access{schema.SuperAdmin: "r", schema.Admin: "crud", schema.ReadAdmin: "r", schema.User: "cr"},
 		Own: []*schema.Field{

@@ -7,7 +7,9 @@ import (
 // ipAddressNicMap gives a nic an address.
 var ipAddressNicMap = Kind{
 	Type: &schema.Type{
-		Name: "ipAddressNicMap", Table: "ip_address_nic_map",
+		Name:              "ipAddressNicMap",
+		Doc:               "Gives a nic an address.",
+		Table:             "ip_address_nic_map",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(moving,

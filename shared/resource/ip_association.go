@@ -7,7 +7,9 @@ import (
 // ipAssociation lets a public address lead to a private one.
 var ipAssociation = Kind{
 	Type: &schema.Type{
-		Name: "ipAssociation", Table: "ip_association",
+		Name:              "ipAssociation",
+		Doc:               "Lets a public address lead to a private one.",
+		Table:             "ip_association",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(owned|moving,

@@ -7,7 +7,9 @@ import (
 // ipPool hands out addresses.
 var ipPool = Kind{
 	Type: &schema.Type{
-		Name: "ipPool", Table: "ip_pool",
+		Name:              "ipPool",
+		Doc:               "Hands out addresses.",
+		Table:             "ip_pool",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(owned|moving,

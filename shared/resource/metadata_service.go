@@ -7,7 +7,9 @@ import (
 // metadataService tells instances about themselves.
 var metadataService = Kind{
 	Type: &schema.Type{
-		Name: "metadataService", Parent: networkService.Type,
+		Name:              "metadataService",
+		Doc:               "Tells instances about themselves.",
+		Parent:            networkService.Type,
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

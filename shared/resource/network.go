@@ -7,7 +7,9 @@ import (
 // network is what nics are plugged into.
 var network = Kind{
 	Type: &schema.Type{
-		Name: "network", Table: "network",
+		Name:              "network",
+		Doc:               "What nics are plugged into.",
+		Table:             "network",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r", schema.User: "r"},
 		Own: fields(owned|moving|public,

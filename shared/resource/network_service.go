@@ -7,7 +7,9 @@ import (
 // networkService is something a network does for its instances.
 var networkService = Kind{
 	Type: &schema.Type{
-		Name: "networkService", Table: "network_service",
+		Name:              "networkService",
+		Doc:               "Something a network does for its instances.",
+		Table:             "network_service",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(owned|moving,

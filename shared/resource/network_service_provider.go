@@ -7,7 +7,9 @@ import (
 // networkServiceProvider carries out the services of a network.
 var networkServiceProvider = Kind{
 	Type: &schema.Type{
-		Name: "networkServiceProvider", Table: "network_service_provider",
+		Name:              "networkServiceProvider",
+		Doc:               "Carries out the services of a network.",
+		Table:             "network_service_provider",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(owned|moving,

@@ -7,7 +7,9 @@ import (
 // networkServiceProviderInstanceMap names the system containers of a provider.
 var networkServiceProviderInstanceMap = Kind{
 	Type: &schema.Type{
-		Name: "networkServiceProviderInstanceMap", Table: "network_service_provider_instance_map",
+		Name:              "networkServiceProviderInstanceMap",
+		Doc:               "Names the system containers of a provider.",
+		Table:             "network_service_provider_instance_map",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(moving,

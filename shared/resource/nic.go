@@ -7,7 +7,9 @@ import (
 // nic plugs an instance into a network.
 var nic = Kind{
 	Type: &schema.Type{
-		Name: "nic", Table: "nic",
+		Name:              "nic",
+		Doc:               "Plugs an instance into a network.",
+		Table:             "nic",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r", schema.User: "r"},
 		Own: fields(owned|moving|public,

@@ -7,7 +7,9 @@ import (
 // offering is a named size; it is kept for its column in other types.
 var offering = Kind{
 	Type: &schema.Type{
-		Name: "offering", Table: "offering",
+		Name:              "offering",
+		Doc:               "A named size; it is kept for its column in other types.",
+		Table:             "offering",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud"},
 		Own: fields(owned,

@@ -7,7 +7,9 @@ import (
 // physicalHost is a machine, whatever runs on it.
 var physicalHost = Kind{
 	Type: &schema.Type{
-		Name: "physicalHost", Table: "physical_host",
+		Name:              "physicalHost",
+		Doc:               "A machine, whatever runs on it.",
+		Table:             "physical_host",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own:    fields(owned | moving),

@@ -7,7 +7,9 @@ import (
 // port publishes a port of an instance.
 var port = Kind{
 	Type: &schema.Type{
-		Name: "port", Table: "port",
+		Name:              "port",
+		Doc:               "Publishes a port of an instance.",
+		Table:             "port",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "ru", schema.ReadAdmin: "r", schema.User: "ru"},
 		Own: fields(owned|moving|public,

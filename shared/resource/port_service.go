@@ -7,7 +7,9 @@ import (
 // portService publishes ports of instances on their hosts.
 var portService = Kind{
 	Type: &schema.Type{
-		Name: "portService", Parent: networkService.Type,
+		Name:              "portService",
+		Doc:               "Publishes ports of instances on their hosts.",
+		Parent:            networkService.Type,
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 	},

@@ -8,6 +8,7 @@ import (
 var processDefinition = Kind{
 	Type: &schema.Type{
 		Name:              "processDefinition",
+		Doc:               "Describes a process.",
 		CollectionMethods: []string{"GET"}, ResourceMethods: []string{"GET"},
 		Access: schema.Access{schema.SuperAdmin: "r", schema.Admin: "r", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

@@ -7,7 +7,9 @@ import (
 // processExecution is the log of one attempt of a process instance.
 var processExecution = Kind{
 	Type: &schema.Type{
-		Name: "processExecution", Table: "process_execution",
+		Name:              "processExecution",
+		Doc:               "The log of one attempt of a process instance.",
+		Table:             "process_execution",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "r", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

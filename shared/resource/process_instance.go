@@ -7,7 +7,9 @@ import (
 // processInstance is one accepted request to run a process.
 var processInstance = Kind{
 	Type: &schema.Type{
-		Name: "processInstance", Table: "process_instance",
+		Name:              "processInstance",
+		Doc:               "One accepted request to run a process.",
+		Table:             "process_instance",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "r", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

@@ -7,7 +7,9 @@ import (
 // publish is an event given to the bus by a caller.
 var publish = Kind{
 	Type: &schema.Type{
-		Name: "publish", Plural: "publish",
+		Name:              "publish",
+		Doc:               "An event given to the bus by a caller.",
+		Plural:            "publish",
 		CollectionMethods: []string{"POST"}, ResourceMethods: []string{"GET"},
 		Access: schema.Access{schema.SuperAdmin: "cr", schema.Admin: "crud", schema.ReadAdmin: "r", schema.Agent: "cr"},
 		Own: []*schema.Field{

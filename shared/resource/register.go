@@ -7,7 +7,9 @@ import (
 // register is the request of one host to join.
 var register = Kind{
 	Type: &schema.Type{
-		Name: "register", Plural: "register", Parent: genericObject.Type,
+		Name:   "register",
+		Doc:    "The request of one host to join.",
+		Plural: "register", Parent: genericObject.Type,
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r", schema.Register: "crd"},
 		Overrides: map[string]schema.Access{

@@ -8,6 +8,7 @@ import (
 var resourceType = Kind{
 	Type: &schema.Type{
 		Name:              "resource",
+		Doc:               "The envelope of every row.",
 		CollectionMethods: nil, ResourceMethods: []string{"GET"},
 		Access: schema.Access{schema.SuperAdmin: "r", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

@@ -8,6 +8,7 @@ import (
 var resourceDefinition = Kind{
 	Type: &schema.Type{
 		Name:              "resourceDefinition",
+		Doc:               "Describes the states of a type.",
 		CollectionMethods: []string{"GET"}, ResourceMethods: []string{"GET"},
 		Access: schema.Access{schema.SuperAdmin: "r", schema.Admin: "r", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

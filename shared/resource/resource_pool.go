@@ -7,7 +7,9 @@ import (
 // resourcePool records which item of a pool somebody holds.
 var resourcePool = Kind{
 	Type: &schema.Type{
-		Name: "resourcePool", Table: "resource_pool",
+		Name:              "resourcePool",
+		Doc:               "Records which item of a pool somebody holds.",
+		Table:             "resource_pool",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(owned,

@@ -8,6 +8,7 @@ import (
 var schemaType = Kind{
 	Type: &schema.Type{
 		Name:              "schema",
+		Doc:               "Describes a type to clients.",
 		CollectionMethods: []string{"GET"}, ResourceMethods: []string{"GET"},
 		Access: schema.Access{schema.SuperAdmin: "r", schema.Admin: "r", schema.ReadAdmin: "r", schema.User: "r", schema.AgentRegister: "r", schema.Agent: "r", schema.Register: "r"},
 		Own: []*schema.Field{

@@ -7,7 +7,9 @@ import (
 // setting is a value kept in the database.
 var setting = Kind{
 	Type: &schema.Type{
-		Name: "setting", Table: "setting",
+		Name:              "setting",
+		Doc:               "A value kept in the database.",
+		Table:             "setting",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

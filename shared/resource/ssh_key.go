@@ -7,7 +7,9 @@ import (
 // sshKey is a key pair for logging in to instances.
 var sshKey = Kind{
 	Type: &schema.Type{
-		Name: "sshKey", Parent: credential.Type,
+		Name:              "sshKey",
+		Doc:               "A key pair for logging in to instances.",
+		Parent:            credential.Type,
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 	},

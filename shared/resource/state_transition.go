@@ -8,6 +8,7 @@ import (
 var stateTransition = Kind{
 	Type: &schema.Type{
 		Name:              "stateTransition",
+		Doc:               "One move of a process.",
 		CollectionMethods: nil, ResourceMethods: []string{"GET"},
 		Access: schema.Access{schema.SuperAdmin: "r", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

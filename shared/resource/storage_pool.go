@@ -7,7 +7,9 @@ import (
 // storagePool is a place where volumes and images are kept.
 var storagePool = Kind{
 	Type: &schema.Type{
-		Name: "storagePool", Table: "storage_pool",
+		Name:              "storagePool",
+		Doc:               "A place where volumes and images are kept.",
+		Table:             "storage_pool",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(owned|zoned|moving,

@@ -7,7 +7,9 @@ import (
 // storagePoolHostMap says that a host can use a pool.
 var storagePoolHostMap = Kind{
 	Type: &schema.Type{
-		Name: "storagePoolHostMap", Table: "storage_pool_host_map",
+		Name:              "storagePoolHostMap",
+		Doc:               "Says that a host can use a pool.",
+		Table:             "storage_pool_host_map",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(moving,

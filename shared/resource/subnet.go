@@ -7,7 +7,9 @@ import (
 // subnet is a range of addresses of a network.
 var subnet = Kind{
 	Type: &schema.Type{
-		Name: "subnet", Table: "subnet",
+		Name:              "subnet",
+		Doc:               "A range of addresses of a network.",
+		Table:             "subnet",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r", schema.User: "r"},
 		Own: fields(owned|moving|public,

@@ -7,7 +7,9 @@ import (
 // subnetIpPool is a pool of all addresses of one subnet.
 var subnetIpPool = Kind{
 	Type: &schema.Type{
-		Name: "subnetIpPool", Parent: ipPool.Type,
+		Name:              "subnetIpPool",
+		Doc:               "A pool of all addresses of one subnet.",
+		Parent:            ipPool.Type,
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

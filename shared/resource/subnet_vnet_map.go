@@ -7,7 +7,9 @@ import (
 // subnetVnetMap puts a subnet on a virtual network.
 var subnetVnetMap = Kind{
 	Type: &schema.Type{
-		Name: "subnetVnetMap", Table: "subnet_vnet_map",
+		Name:              "subnetVnetMap",
+		Doc:               "Puts a subnet on a virtual network.",
+		Table:             "subnet_vnet_map",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(moving,

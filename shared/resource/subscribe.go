@@ -7,7 +7,9 @@ import (
 // subscribe opens the event stream.
 var subscribe = Kind{
 	Type: &schema.Type{
-		Name: "subscribe", Plural: "subscribe",
+		Name:              "subscribe",
+		Doc:               "Opens the event stream.",
+		Plural:            "subscribe",
 		CollectionMethods: []string{"GET", "POST"}, ResourceMethods: []string{"GET"},
 		Access:  schema.Access{schema.SuperAdmin: "cr", schema.Admin: "cr", schema.ReadAdmin: "cr", schema.User: "cr", schema.Agent: "cr"},
 		Filters: map[string][]string{"eventNames": {"eq"}},

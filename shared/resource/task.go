@@ -7,7 +7,9 @@ import (
 // task is something the clock starts.
 var task = Kind{
 	Type: &schema.Type{
-		Name: "task", Table: "task",
+		Name:              "task",
+		Doc:               "Something the clock starts.",
+		Table:             "task",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "r", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

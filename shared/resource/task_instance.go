@@ -7,7 +7,9 @@ import (
 // taskInstance is one run of a task.
 var taskInstance = Kind{
 	Type: &schema.Type{
-		Name: "taskInstance", Table: "task_instance",
+		Name:              "taskInstance",
+		Doc:               "One run of a task.",
+		Table:             "task_instance",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "rd", schema.ReadAdmin: "r"},
 		Own: []*schema.Field{

@@ -8,6 +8,7 @@ import (
 var typeDocumentation = Kind{
 	Type: &schema.Type{
 		Name:              "typeDocumentation",
+		Doc:               "Describes a type.",
 		CollectionMethods: []string{"GET"}, ResourceMethods: []string{"GET"},
 		Access: schema.Access{schema.SuperAdmin: "r", schema.Admin: "r", schema.ReadAdmin: "r", schema.User: "r"},
 		Own: []*schema.Field{

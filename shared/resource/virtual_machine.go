@@ -7,7 +7,9 @@ import (
 // virtualMachine is an instance with a kernel of its own.
 var virtualMachine = Kind{
 	Type: &schema.Type{
-		Name: "virtualMachine", Parent: instance.Type,
+		Name:              "virtualMachine",
+		Doc:               "An instance with a kernel of its own.",
+		Parent:            instance.Type,
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r", schema.User: "crud"},
 		Overrides: map[string]schema.Access{

@@ -7,7 +7,9 @@ import (
 // vnet is a virtual network as hosts see it.
 var vnet = Kind{
 	Type: &schema.Type{
-		Name: "vnet", Table: "vnet",
+		Name:              "vnet",
+		Doc:               "A virtual network as hosts see it.",
+		Table:             "vnet",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(owned|moving,

@@ -7,7 +7,9 @@ import (
 // volume is a disk of an instance.
 var volume = Kind{
 	Type: &schema.Type{
-		Name: "volume", Table: "volume",
+		Name:              "volume",
+		Doc:               "A disk of an instance.",
+		Table:             "volume",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "r", schema.ReadAdmin: "r", schema.User: "r"},
 		Own: fields(owned|zoned|moving|public,

@@ -7,7 +7,9 @@ import (
 // volumeStoragePoolMap says which pool a volume lies in.
 var volumeStoragePoolMap = Kind{
 	Type: &schema.Type{
-		Name: "volumeStoragePoolMap", Table: "volume_storage_pool_map",
+		Name:              "volumeStoragePoolMap",
+		Doc:               "Says which pool a volume lies in.",
+		Table:             "volume_storage_pool_map",
 		CollectionMethods: list, ResourceMethods: change,
 		Access: schema.Access{schema.SuperAdmin: "crud", schema.Admin: "crud", schema.ReadAdmin: "r"},
 		Own: fields(moving,

@@ -10,6 +10,7 @@ import (
 // Processes are added beside it in package resource.
 type Type struct {
 	Name   string
+	Doc    string // what it is, in a sentence for people who use it
 	Plural string // as in URLs
 	Table  string // "" for types without rows
 	Parent *Type  // set for a sub type such as container
