@@ -169,6 +169,18 @@ func logger(settings *config.Settings) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, options))
 }
 
+// beThrifty keeps an agent small: it lives on a machine that is there for others. Its
+// own data are a megabyte or two; how much garbage may lie beside them is bounded.
+func beThrifty() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(25)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(8 << 20)
+	}
+	forgetBeginning()
+}
+
 func runAgent(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("agent", flag.ContinueOnError)
 	c := agent.Config{Home: os.Getenv("CATTLE_HOME"), AccessKey: os.Getenv("CATTLE_ACCESS_KEY"), SecretKey: os.Getenv("CATTLE_SECRET_KEY"),
@@ -187,5 +199,6 @@ func runAgent(ctx context.Context, args []string) error {
 	c.URL = strings.TrimSuffix(strings.TrimSuffix(strings.TrimRight(c.URL, "/"), "/schemas"), "/v1")
 	c.Drivers = strings.Split(*drivers, ",")
 	c.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	beThrifty()
 	return agent.Run(ctx, c)
 }

@@ -65,6 +65,11 @@ func (b *bencher) docker(ctx context.Context) (err error) {
 		ours, theirs = append(ours, a), append(theirs, b)
 	}
 	e.report(ours, theirs)
+	memory, err := residentMB(e.rig.children[1].Process.Pid)
+	if err != nil {
+		return err
+	}
+	judged("agent", fmt.Sprintf("%.1f MB", memory), "< 30 MB", memory < 30, "resident (VmRSS) of the host agent after all of this")
 	return nil
 }
 
