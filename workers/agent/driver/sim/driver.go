@@ -55,8 +55,10 @@ func (s *Simulator) Stop(ctx context.Context, cmd driver.InstanceCommand) (any, 
 }
 
 func (s *Simulator) obey(ctx context.Context, e *wire.Event) (any, error) {
-	answer := s.answer(ctx, e)
+	answer, _ := s.answer(ctx, e)
 	switch {
+	case answer == nil && ctx.Err() == nil:
+		return nil, errors.New("the simulator was told to be silent") // a driver cannot be
 	case answer == nil:
 		return nil, context.Cause(ctx)
 	case wire.Value(answer.Transitioning) == wire.Failure:

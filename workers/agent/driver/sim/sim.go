@@ -5,6 +5,7 @@
 //	simForgetImmediately    start the instance and lose it at once
 //	simShutdownAfter N      lose the instance N seconds after its start
 //	simDelayMillis N        take N milliseconds for the command
+//	simScript STEPS         as a script says; see there
 //
 // The server plays agents with a sim:// URI this way, thousands in one process;
 // the host agent has it as the driver of kind sim. A simulator is a few words of
@@ -15,6 +16,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strconv"
@@ -62,6 +64,8 @@ type Config struct {
 	Agent func(ctx context.Context, id int64) (Config, bool)
 	// Now is the clock; nil is the real one.
 	Now func() time.Time
+	// Chance is from 0 up to 1; nil is by chance.
+	Chance func() float64
 }
 
 // Simulator is one simulated agent. It may be used by many goroutines at once.
@@ -71,6 +75,8 @@ type Simulator struct {
 	mu      sync.Mutex
 	world   world
 	running map[string]time.Time // by uuid: when it ends; zero is never
+	script  []step
+	done    map[string]int // by step and resource: how often it was carried out
 }
 
 // New returns a simulator that runs nothing yet.
@@ -78,14 +84,17 @@ func New(config Config) *Simulator {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	return &Simulator{config: config, world: readWorld(config.Data)}
+	if config.Chance == nil {
+		config.Chance = rand.Float64
+	}
+	return &Simulator{config: config, world: readWorld(config.Data), script: scriptOf(config.Data)}
 }
 
 // Configure takes up changed data of the agent and keeps what runs.
 func (s *Simulator) Configure(data map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.world = readWorld(data)
+	s.world, s.script = readWorld(data), scriptOf(data)
 }
 
 // Remember makes instances run that another simulator of this agent had started.
@@ -97,27 +106,50 @@ func (s *Simulator) Remember(uuids ...string) {
 
 // Handle does what the event asks for and returns the answer; nil is silence. It
 // returns at once, or after the delay that the request asks for. A simulator has
-// no progress to tell, so progress may be nil.
+// no progress to tell, but an answer that goes twice goes that way first; progress
+// may be nil.
 func (s *Simulator) Handle(ctx context.Context, e *wire.Event, progress func(*wire.Event)) *wire.Event {
-	answer := s.answer(ctx, e)
+	answer, twice := s.answer(ctx, e)
 	if e.ReplyTo == nil {
 		return nil
+	}
+	if twice && answer != nil && progress != nil {
+		progress(answer)
 	}
 	return answer
 }
 
-func (s *Simulator) answer(ctx context.Context, e *wire.Event) *wire.Event {
+func (s *Simulator) answer(ctx context.Context, e *wire.Event) (answer *wire.Event, twice bool) {
 	name := driver.Name(e)
 	if name == delegateRequest {
-		return s.delegate(ctx, e)
+		return s.delegate(ctx, e), false
 	}
 	text := textOf(e)
+	failed := e.Fail("Failing ["+name+"]", "")
 	if strings.Contains(text, name+"::fail") {
-		return e.Fail("Failing ["+name+"]", "")
+		return failed, false
 	}
 	if !delay(ctx, text) {
-		return nil
+		return nil, false
 	}
+	switch way := s.way(name, text, e); way {
+	case "fail":
+		return failed, false
+	case "drop":
+		return nil, false
+	case "lose":
+		s.obeyed(ctx, name, text, e)
+		return nil, false
+	case "spoil":
+		s.obeyed(ctx, name, text, e)
+		return failed, false
+	default:
+		return s.obeyed(ctx, name, text, e), way == "twice"
+	}
+}
+
+// obeyed does what the event asks for.
+func (s *Simulator) obeyed(ctx context.Context, name, text string, e *wire.Event) *wire.Event {
 	switch name {
 	case wire.ConfigUpdate:
 		return s.configUpdate(ctx, e)
@@ -153,7 +185,7 @@ func (s *Simulator) delegate(ctx context.Context, e *wire.Event) *wire.Event {
 		}
 	}
 	config.Delegated = true
-	inner := New(config).answer(ctx, data.Event)
+	inner, _ := New(config).answer(ctx, data.Event)
 	if inner == nil {
 		return nil
 	}

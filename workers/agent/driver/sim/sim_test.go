@@ -256,3 +256,74 @@ func BenchmarkStart(b *testing.B) {
 		s.Handle(b.Context(), e, nil)
 	}
 }
+
+// What a script does to three commands for the same resource: S is answered, E refused,
+// - is silence, 2 is answered two times; + follows where the instance then runs.
+func TestHowAScriptMisbehaves(t *testing.T) {
+	t.Parallel()
+	for steps, want := range map[string]string{
+		"":                                      "S+ S+ S+",
+		"compute.instance.activate fail 1":      "E S+ S+",
+		"compute.instance.activate drop 2":      "- - S+",
+		"compute.instance.activate lose":        "-+ -+ -+",
+		"compute.instance.activate spoil 1":     "E+ S+ S+",
+		"compute.instance.activate twice 1":     "2+ S+ S+",
+		"* drop 1":                              "- S+ S+",
+		"storage.volume.activate drop":          "S+ S+ S+",
+		"compute.instance.activate drop 0.5":    "- S+ -",
+		"* drop 1; * fail 1, * lose 1":          "- E -+",
+		"compute.instance.activate drop always": "S+ S+ S+",
+		"* dance":                               "S+ S+ S+",
+	} {
+		for _, where := range []string{"the agent", "the instance"} {
+			chances := []float64{0.4, 0.6, 0.1}
+			chance := func() float64 { c := chances[0]; chances = chances[1:]; return c }
+			config, data := sim.Config{Chance: chance}, `{"simScript":"`+steps+`"}`
+			if where == "the agent" {
+				config.Data, data = map[string]any{"simScript": steps}, `{}`
+			}
+			s := sim.New(config)
+			var got []string
+			for range 3 {
+				s.Handle(t.Context(), event(wire.ComputeInstanceDeactivate, `{"instanceHostMap":{"instance":{"uuid":"a"}}}`), nil)
+				early := 0
+				answer := s.Handle(t.Context(), event(wire.ComputeInstanceActivate, `{"instanceHostMap":{"instance":{"uuid":"a","data":`+data+`}}}`),
+					func(*wire.Event) { early++ })
+				word := "S"
+				switch {
+				case answer == nil:
+					word = "-"
+				case wire.Value(answer.Transitioning) == wire.Failure:
+					word = "E"
+				case early == 1:
+					word = "2"
+				}
+				if running(t, s) == "a" {
+					word += "+"
+				}
+				got = append(got, word)
+			}
+			if strings.HasPrefix(steps, "*") && where == "the agent" {
+				continue // it is about the stops in between as well
+			}
+			if told := strings.Join(got, " "); told != want {
+				t.Errorf("%q in the data of %s: got %s, want %s", steps, where, told, want)
+			}
+		}
+	}
+}
+
+func TestAScriptCountsForEachResource(t *testing.T) {
+	t.Parallel()
+	s := sim.New(sim.Config{Data: map[string]any{"simScript": "* drop 1"}})
+	for _, id := range []string{"7", "8"} {
+		for i, silent := range []bool{true, false} {
+			e := event(wire.StorageImageActivate, `{}`)
+			e.ResourceID = &id
+			if got := s.Handle(t.Context(), e, nil); (got == nil) != silent {
+				t.Errorf("command %d for %s: %+v", i, id, got)
+			}
+		}
+	}
+	ping(t, s, `{"options":{}}`) // is answered at once: it is no such command
+}
