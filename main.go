@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/cattleio/cattle/api/cli"
 	"github.com/cattleio/cattle/localdev/bench"
 	"github.com/cattleio/cattle/localdev/chaos"
 	"github.com/cattleio/cattle/shared/config"
@@ -37,6 +38,9 @@ const usage = `cattle runs containers and virtual machines on many hosts.
   cattle health                                            ask a running server how it is
   cattle version
 
+  cattle list-host, create-container, container-stop …     ask a server; 'cattle commands' lists what it
+                                                           offers, and each takes --help, --wait, -o json
+
 Settings come from CATTLE_… variables, then --set NAME=VALUE, then the files in
 $CATTLE_HOME/etc/cattle, then the database.
 `
@@ -46,8 +50,16 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "cattle:", err)
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
+}
+
+// exitCode is what the program ends with.
+func exitCode(err error) int {
+	if e := (*cli.Exit)(nil); errors.As(err, &e) {
+		return e.Code
+	}
+	return 1
 }
 
 func run(ctx context.Context, args []string) error {
@@ -77,6 +89,9 @@ func run(ctx context.Context, args []string) error {
 		fmt.Print(usage)
 		return nil
 	default:
+		if name == "commands" || strings.Contains(name, "-") {
+			return cli.Run(ctx, args, os.Getenv, os.Stdout)
+		}
 		return fmt.Errorf("there is no command %q; see 'cattle help'", name)
 	}
 }

@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cattleio/cattle/api/client"
 	"github.com/cattleio/cattle/shared/config"
 )
 
@@ -22,6 +21,7 @@ import (
 // holds its process id.
 type local struct {
 	home, url string
+	client    *client.Client
 }
 
 func newLocal() (*local, error) {
@@ -33,7 +33,9 @@ func newLocal() (*local, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &local{home: h, url: "http://127.0.0.1:" + settings.Get("http.port")}, nil
+	url := "http://127.0.0.1:" + settings.Get("http.port")
+	c, err := client.New(client.Config{URL: url + "/v1", AccessKey: os.Getenv("CATTLE_ACCESS_KEY"), SecretKey: os.Getenv("CATTLE_SECRET_KEY")})
+	return &local{home: h, url: url, client: c}, err
 }
 
 // up starts the server and the agent in the background, unless they run, joins a
@@ -156,35 +158,7 @@ func (l *local) get(ctx context.Context, path string, v any) error {
 }
 
 func (l *local) ask(ctx context.Context, method, path string, body, v any) error {
-	var text io.Reader
-	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		text = bytes.NewReader(b)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, l.url+path, text)
-	if err != nil {
-		return err
-	}
-	req.SetBasicAuth(os.Getenv("CATTLE_ACCESS_KEY"), os.Getenv("CATTLE_SECRET_KEY"))
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode >= 300 {
-		return fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, strings.TrimSpace(string(b)))
-	}
-	if v == nil {
-		return nil
-	}
-	return json.Unmarshal(b, v)
+	return l.client.Do(ctx, method, l.url+path, body, v)
 }
 
 type found struct {
