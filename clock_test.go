@@ -23,6 +23,7 @@ var walls = map[string]string{
 	"api/gateway/input.go":                 "shown in an event",
 	"api/gateway/line.go":                  "shown in an event",
 	"api/gateway/session.go":               "shown to an agent",
+	"api/console.go":                       "shown to an agent",
 	"api/rest/filter.go":                   "reads a date that a client sent",
 	"shared/telemetry/watch.go":            "shows a moment of the database",
 	"shared/store/history.go":              "names the day of a moment of the database",

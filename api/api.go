@@ -48,6 +48,9 @@ func Run(ctx context.Context, d Deps, ln net.Listener) error {
 	if d.Items != nil {
 		d.Rest.ConfigContent = content{d.Store, d.Items}.serve
 	}
+	if d.Rest.Console == nil {
+		d.Rest.Console = consoles{d.Store, d.Bus, d.Rest.ServerID}.open
+	}
 	a := rest.New(d.Rest)
 	defer vouch(ctx, d.Bus, voucher{d.Store, d.Rest.Auth, d.Rest.ServerID})()
 	defer show(ctx, d.Bus, &viewer{store: d.Store, auth: d.Rest.Auth, api: a, callers: map[int64]believed{}}, d.Rest.ServerID)()

@@ -17,6 +17,7 @@ const (
 	StorageVolumeRemove       = "storage.volume.remove"
 	ComputeInstanceActivate   = "compute.instance.activate"
 	ComputeInstanceDeactivate = "compute.instance.deactivate"
+	ConsoleAccess             = "console.access"
 	AgentClose                = "agent.close" // answered by the gateway itself
 )
 

@@ -31,11 +31,8 @@ import (
 // Kind is the kind of simulated hosts and pools.
 const Kind = "sim"
 
-// Commands that only simulators and agent instances know.
-const (
-	consoleAccess   = "console.access"
-	delegateRequest = "delegate.request"
-)
+// delegateRequest is a command that only simulators know.
+const delegateRequest = "delegate.request"
 
 var (
 	shutdownAfter = regexp.MustCompile(`simShutdownAfter[^0-9A-Za-z]+(\d+)`)
@@ -153,7 +150,7 @@ func (s *Simulator) obeyed(ctx context.Context, name, text string, e *wire.Event
 	switch name {
 	case wire.ConfigUpdate:
 		return s.configUpdate(ctx, e)
-	case consoleAccess:
+	case wire.ConsoleAccess:
 		return reply(e, map[string]string{"kind": "fake", "url": "http://localhost/console"})
 	case wire.Ping:
 		return s.ping(e)
