@@ -133,6 +133,38 @@ func TestWhoAsksTooOftenWaits(t *testing.T) {
 	}
 }
 
+// Behind a proxy of ours its clients are told apart; whoever writes the header without
+// being one is known by its own address.
+func TestNobodyEvadesALimitByAHeader(t *testing.T) {
+	t.Parallel()
+	for _, story := range []struct {
+		ours string
+		both bool // are let in
+	}{{"127.0.0.0/8", true}, {"192.0.2.0/24", false}} {
+		t.Run(story.ours, func(t *testing.T) {
+			t.Parallel()
+			p := embedded(t, "CATTLE_API_TRUSTED_PROXIES="+story.ours, "CATTLE_API_RATE_BURST_SECONDS=100", "CATTLE_API_RATE_PER_ADDRESS=0.01")
+			var got []bool
+			for _, client := range []string{"198.51.100.1", "198.51.100.2"} {
+				req, err := http.NewRequest("GET", p.url+"/v1/hosts", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("X-Forwarded-For", "203.0.113.9, "+client)
+				resp, err := http.DefaultClient.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = resp.Body.Close()
+				got = append(got, resp.StatusCode == 200)
+			}
+			if !got[0] || got[1] != story.both {
+				t.Errorf("they are let in: %v", got)
+			}
+		})
+	}
+}
+
 // A server that others can reach says at each start that it asks nobody for a key.
 func TestSecurityThatIsOffIsWarnedOfAtEachStart(t *testing.T) {
 	t.Parallel()

@@ -14,7 +14,7 @@ func (g *Gateway) publish(w http.ResponseWriter, r *http.Request) error {
 	if err := guarded(r); err != nil {
 		return err
 	}
-	who, err := g.who(r.Context(), loginOf(r, ""))
+	who, err := g.who(r.Context(), g.loginOf(r, ""))
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	as := loginOf(r, in.text("agentId"))
+	as := g.loginOf(r, in.text("agentId"))
 	who, err := g.who(r.Context(), as)
 	if err != nil {
 		return err

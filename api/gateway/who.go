@@ -30,14 +30,17 @@ type vouched struct {
 type login struct {
 	wire.AuthRequest
 	secret  string
-	address string // of the peer
+	address string // of the peer, or of who is behind a proxy of ours
 }
 
-func loginOf(r *http.Request, agent string) login {
+func (g *Gateway) loginOf(r *http.Request, agent string) login {
 	var l login
 	l.AgentID, l.AccountUUID = agent, r.Header.Get("X-Account-Uuid")
 	l.AccessKey, l.secret, _ = r.BasicAuth()
 	l.address, _, _ = net.SplitHostPort(r.RemoteAddr)
+	if g.Settings != nil {
+		l.address = limit.Address(l.address, strings.Join(r.Header.Values("X-Forwarded-For"), ","), g.Settings.Get("api.trusted.proxies"))
+	}
 	return l
 }
 

@@ -159,6 +159,9 @@ func (r *request) create(t *auth.Type, preset map[string]any) error {
 		if done, err := r.repeat(t, key); done || err != nil {
 			return err
 		}
+		if err := r.taken(t, values, 0); err != nil {
+			return err
+		}
 		return fault.Conflict("a %s with that uuid, or another value that only one may have, exists", t.Name)
 	}
 	if err != nil {

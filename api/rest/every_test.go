@@ -34,7 +34,7 @@ type caller struct {
 func callers(s *server) []*caller {
 	views := auth.New(s.store, s.settings)
 	var out []*caller
-	for _, kind := range []string{schema.Admin, schema.SuperAdmin, schema.ReadAdmin, schema.User, schema.Agent, schema.AgentRegister} {
+	for _, kind := range []string{schema.Admin, schema.SuperAdmin, schema.ReadAdmin, schema.User, schema.Agent, schema.AgentRegister, schema.Register} {
 		id, keys := s.account(kind)
 		c := &caller{server: s.as(keys), kind: kind, account: id, view: views.View(kind), plain: kind == schema.Agent}
 		c.limited = !slices.Contains([]string{schema.Admin, schema.SuperAdmin, schema.ReadAdmin}, kind)

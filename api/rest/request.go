@@ -11,6 +11,7 @@ import (
 
 	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/shared/fault"
+	"github.com/cattleio/cattle/shared/limit"
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/store"
@@ -31,7 +32,8 @@ type request struct {
 	html     bool
 	external map[string][]store.ExternalHandler // by what they are attached to, where they are listed
 	browser  bool
-	clientIP string
+	clientIP string // as it is said to be
+	address  string // as it is known to be
 	caller   auth.Caller
 	view     *auth.View
 	plain    bool
@@ -130,6 +132,11 @@ func (r *request) findClientIP() string {
 	return r.c.Context().RemoteIP().String()
 }
 
+// findAddress is where the request comes from, as far as that is known for sure.
+func (r *request) findAddress() string {
+	return limit.Address(r.c.Context().RemoteIP().String(), r.header(fiber.HeaderXForwardedFor), r.api.text("api.trusted.proxies", ""))
+}
+
 // serve finds out who asks for what and answers.
 func (r *request) serve() error {
 	r.read()
@@ -146,7 +153,8 @@ func (r *request) serve() error {
 	} else if r.segments[0] != "v1" && !r.isMetrics() {
 		return fault.Invalid("UnsupportedVersion", "", "there is no version %s", r.segments[0])
 	}
-	if err := r.allowed("address", r.c.Context().RemoteIP().String()); err != nil {
+	r.address = r.findAddress()
+	if err := r.allowed("address", r.address); err != nil {
 		return err
 	}
 	if r.isScript() {
@@ -156,7 +164,7 @@ func (r *request) serve() error {
 	r.caller, err = r.api.Auth.Identify(r.ctx, auth.Login{
 		Authorization: r.header(fiber.HeaderAuthorization),
 		AccountUUID:   r.header("X-Account-Uuid"),
-		Address:       r.c.Context().RemoteIP().String(),
+		Address:       r.address,
 	})
 	if err != nil {
 		return err

@@ -32,6 +32,9 @@ func (r *request) update(t *auth.Type, id int64) error {
 			return err
 		}
 	}
+	if errors.Is(err, store.ErrNotUnique) {
+		err = errors.Join(r.taken(t, values, id), err) // the first of them is told
+	}
 	if err != nil {
 		return err
 	}

@@ -112,6 +112,19 @@ func (r *request) unique(t *auth.Type, f *auth.Field, v any, own int64) error {
 	return nil
 }
 
+// taken names the field whose value the database has just refused, because somebody
+// else was given it between the check and the write.
+func (r *request) taken(t *auth.Type, values map[string]any, own int64) error {
+	for _, f := range t.Fields {
+		if v := values[f.Name]; f.Unique && v != nil {
+			if err := r.unique(t, f, v, own); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func bounds(t *auth.Type, f *auth.Field, v any) error {
 	bad := func(code string) error { return fault.Invalid(code, f.Name, "%s is out of bounds", f.Name) }
 	if n, ok := v.(int64); ok {

@@ -129,6 +129,7 @@ func acting() map[string]string {
 		"api.auth.failures.per.key.per.minute":       "1000", // from all addresses
 		"api.rate.per.key":                           "0",    // requests a second; 0 is no limit
 		"api.rate.per.address":                       "0",
+		"api.trusted.proxies":                        "",   // networks with commas, such as 10.0.0.0/8: X-Forwarded-For from there says who asks
 		"api.rate.burst.seconds":                     "10", // for which requests may be saved up
 		"api.allow.client.override":                  "false",
 		"api.auth.header.enabled":                    "false",

@@ -1,0 +1,1 @@
+drop index agent_uri_taken;
