@@ -48,7 +48,7 @@ func TestARealVirtualMachine(t *testing.T) {
 	t.Cleanup(files.Close)
 	in := &installation{t, []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_HTTP_PORT=" + freePort(t)}}
 	p := in.start()
-	home := t.TempDir()
+	home, screens := t.TempDir(), freePort(t)
 	custom := filepath.Join(home, "libvirt", "custom_template.tmpl")
 	if err := os.MkdirAll(filepath.Dir(custom), 0o755); err != nil {
 		t.Fatal(err)
@@ -56,7 +56,8 @@ func TestARealVirtualMachine(t *testing.T) {
 	if err := os.WriteFile(custom, []byte(`{{define "network_interfaces"}}{{end}}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	start(t, []string{"CATTLE_HOME=" + home, "CATTLE_LIBVIRT_TYPE=qemu"}, "agent", "--url", p.url, "--drivers", "libvirt")
+	start(t, []string{"CATTLE_HOME=" + home, "CATTLE_LIBVIRT_TYPE=qemu", "CATTLE_LIBVIRT_WEBSOCKIFY_ENABLED=true",
+		"CATTLE_LIBVIRT_WEBSOCKIFY_LISTEN_HOST=127.0.0.1", "CATTLE_LIBVIRT_WEBSOCKIFY_LISTEN_PORT=" + screens}, "agent", "--url", p.url, "--drivers", "libvirt")
 	until(t, "the host to join", 30*time.Second, func() bool { return len(p.list("/v1/hosts?kind=libvirt&state=active")) == 1 })
 	status, image := p.ask("POST", "/v1/images", object{"url": files.URL + "/" + filepath.Base(disk), "instanceKind": "virtualMachine", "name": "small"})
 	if status != 201 {
@@ -78,6 +79,10 @@ func TestARealVirtualMachine(t *testing.T) {
 	_, vm = p.ask("GET", path, nil)
 	if at, _ := vm["libvirtVncAddress"].(string); !strings.HasPrefix(at, "127.0.0.1:59") || len(vm["libvirtVncPassword"].(string)) != 64 {
 		t.Errorf("its screen is at %v with the password %v", vm["libvirtVncAddress"], vm["libvirtVncPassword"])
+	}
+	status, shown := p.ask("POST", path+"/?action=console", object{})
+	if url, _ := shown["url"].(string); status != 200 || shown["kind"] != "websocket-vnc" || !strings.HasPrefix(url, "ws://127.0.0.1:"+screens+"/") {
+		t.Errorf("%d: its console is %v", status, shown)
 	}
 	if _, image = p.ask("GET", "/v1/images/"+image.id(), nil); image["format"] != "raw" {
 		t.Errorf("its image is of format %v", image["format"])

@@ -88,6 +88,11 @@ func Run(ctx context.Context, config Config) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.pinger.run(groupCtx) })
 	group.Go(func() error { return a.connectAgainAndAgain(groupCtx) })
+	for _, d := range a.drivers {
+		if r, ok := d.(driver.Runner); ok {
+			group.Go(func() error { return r.Run(groupCtx) })
+		}
+	}
 	err = group.Wait()
 	a.desk.wait()
 	if ctx.Err() != nil {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -52,20 +53,28 @@ func openDrivers(config Config, self identity) (map[string]driver.Driver, error)
 // older agents know.
 func libvirtConfig(config Config, self identity, getenv func(string) string) libvirt.Config {
 	stop, _ := strconv.Atoi(getenv("CATTLE_STOP_TIMEOUT")) // what is no number is as if not given
-	hostIP := getenv("CATTLE_LIBVIRT_HOST_IP")
-	if hostIP == "" {
-		hostIP = config.HostIP
+	screens := ""
+	if getenv("CATTLE_LIBVIRT_WEBSOCKIFY_ENABLED") == "true" {
+		screens = net.JoinHostPort(or(getenv("CATTLE_LIBVIRT_WEBSOCKIFY_LISTEN_HOST"), "0.0.0.0"), or(getenv("CATTLE_LIBVIRT_WEBSOCKIFY_LISTEN_PORT"), "9343"))
 	}
 	return libvirt.Config{
 		AgentUUID: self.agent, HostUUID: self.libvirt, PhysicalHostUUID: self.physicalHost,
-		Hostname: config.Hostname, HostIP: hostIP, Home: config.Home,
+		Hostname: config.Hostname, HostIP: or(getenv("CATTLE_LIBVIRT_HOST_IP"), config.HostIP), Home: config.Home,
 		Pools:        strings.Fields(getenv("CATTLE_LIBVIRT_POOL_DIRECTORIES")),
 		Templates:    listed(getenv("CATTLE_LIBVIRT_DEFAULT_TEMPLATE")),
 		TemplateDirs: listed(getenv("CATTLE_LIBVIRT_TEMPLATE_DIR")),
 		Type:         getenv("CATTLE_LIBVIRT_TYPE"),
 		VNC:          getenv("CATTLE_LIBVIRT_VNC_LISTEN"),
+		Screens:      screens,
 		StopTimeout:  time.Duration(max(stop, 0)) * time.Second,
 	}
+}
+
+func or(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
 }
 
 // listed are the parts of a text with commas.

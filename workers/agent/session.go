@@ -36,7 +36,7 @@ var errOffline = errors.New("no connection to the server")
 var subscribed = []string{
 	wire.Ping, wire.ConfigUpdate, wire.StorageImageActivate, wire.StorageImageDeactivate,
 	wire.StorageVolumeActivate, wire.StorageVolumeDeactivate, wire.StorageVolumeRemove,
-	wire.ComputeInstanceActivate, wire.ComputeInstanceDeactivate,
+	wire.ComputeInstanceActivate, wire.ComputeInstanceDeactivate, wire.ConsoleAccess,
 }
 
 // line is the way up to the server, while there is one.

@@ -37,6 +37,17 @@ type Driver interface {
 	Stop(ctx context.Context, cmd InstanceCommand) (any, error)
 }
 
+// Console is a driver that can say how to reach the console of an instance. Nil is
+// that it has none.
+type Console interface {
+	Console(ctx context.Context, instance string) (any, error)
+}
+
+// Runner is a driver that has something to do besides commands, until ctx ends.
+type Runner interface {
+	Run(ctx context.Context) error
+}
+
 // Command is one decoded command.
 type Command[T any] struct {
 	Event    *wire.Event

@@ -51,6 +51,8 @@ func Decode(e *wire.Event) (*Task, error) {
 		return instance(e, Driver.Start)
 	case wire.ComputeInstanceDeactivate:
 		return instance(e, Driver.Stop)
+	case wire.ConsoleAccess:
+		return console(e)
 	default:
 		return nil, fmt.Errorf("command %q is not supported", Name(e))
 	}
@@ -80,6 +82,25 @@ func instance(e *wire.Event, m method[wire.InstanceHostMap]) (*Task, error) {
 		return nil, unreadable(e, err)
 	}
 	return task(e, data.Instance.Host.Kind, data.Instance.Instance.UUID, *data.Instance, m)
+}
+
+// console asks about an instance and changes nothing: it need not wait for others.
+func console(e *wire.Event) (*Task, error) {
+	var data struct {
+		Host     wire.Place    `json:"host"`
+		Instance wire.Instance `json:"instance"`
+	}
+	if err := json.Unmarshal(e.Data, &data); err != nil || data.Instance.UUID == "" {
+		return nil, unreadable(e, err)
+	}
+	run := func(ctx context.Context, d Driver, _ Progress) (any, error) {
+		c, can := d.(Console)
+		if !can {
+			return nil, fmt.Errorf("hosts of kind %q have no consoles", d.Kind())
+		}
+		return c.Console(ctx, data.Instance.UUID)
+	}
+	return &Task{Kind: data.Host.Kind, Resource: "console of " + data.Instance.UUID, run: run}, nil
 }
 
 func task[T any](e *wire.Event, kind, resource string, row T, m method[T]) (*Task, error) {

@@ -177,6 +177,9 @@ func (d *Driver) observed(s *session, name string, err error) (any, error) {
 	fields := map[string]any{"libvirtVncAddress": nil, "libvirtVncPassword": nil}
 	if at := machine.screen(d.config.HostIP); at != "" {
 		fields["libvirtVncAddress"], fields["libvirtVncPassword"] = at, password
+		if d.screens != nil {
+			fields["capabilities"] = []string{"console"}
+		}
 	}
 	return map[string]any{"instance": map[string]any{"+data": map[string]any{
 		"+libvirt": map[string]any{"xml": text}, "+fields": fields,

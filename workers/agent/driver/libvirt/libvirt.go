@@ -54,6 +54,8 @@ type Config struct {
 	Type string
 	// VNC is the address that screens are shown at; empty is 127.0.0.1.
 	VNC string
+	// Screens is where browsers may look at screens with a token; empty is nowhere.
+	Screens string
 	// Socket of libvirtd; empty is where it usually is.
 	Socket string
 	// StopTimeout is how long a machine may take to shut down; 0 is a minute.
@@ -61,7 +63,10 @@ type Config struct {
 }
 
 // Driver drives the virtual machines of one libvirtd, which need not be up.
-type Driver struct{ config Config }
+type Driver struct {
+	config  Config
+	screens *screens // nil shows none
+}
 
 var _ driver.Driver = (*Driver)(nil)
 
@@ -98,6 +103,12 @@ func New(config Config) (*Driver, error) {
 	}
 	if err := os.MkdirAll(d.consoles(), 0o755); err != nil {
 		return nil, fmt.Errorf("cannot make a place for consoles: %w", err)
+	}
+	if config.Screens != "" {
+		var err error
+		if d.screens, err = openScreens(config.Screens, config.HostIP); err != nil {
+			return nil, err
+		}
 	}
 	return d, nil
 }

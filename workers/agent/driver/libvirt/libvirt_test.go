@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/lxzan/gws"
 
 	"github.com/cattleio/cattle/shared/wire"
 	"github.com/cattleio/cattle/workers/agent/driver"
@@ -476,6 +478,80 @@ func TestALibvirtdThatIsAwayIsAbsentAndOneThatHangsEndsWithItsCommand(t *testing
 	defer cancel()
 	if _, err := deaf.Report(ctx, wire.PingOptions{Instances: true}); err == nil {
 		t.Error("one that says nothing has reported")
+	}
+}
+
+// viewer is a browser that looks at a screen.
+type viewer struct {
+	gws.BuiltinEventHandler
+	shown chan string
+}
+
+func (v *viewer) OnMessage(_ *gws.Conn, m *gws.Message) {
+	defer m.Close()
+	select {
+	case v.shown <- m.Data.String():
+	default:
+	}
+}
+
+// The screen of a machine is shown to whoever has a token for it, and to nobody else.
+func TestAScreenIsShownToWhoHasAToken(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(c *libvirt.Config) { c.Screens = "127.0.0.1:0" })
+	h.template(t, alone)
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan error, 1)
+	go func() { over <- h.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-over; !errors.Is(err, context.Canceled) {
+			t.Errorf("it ends with %v", err)
+		}
+	})
+	stage := drivertest.NewStage(t, h.subject())
+	if nothing, err := h.Console(t.Context(), stage.UUID); nothing != nil || err != nil {
+		t.Errorf("a machine that is not there has the console %v, %v", nothing, err)
+	}
+	if stage.Do("start") != "running" {
+		t.Fatal(stage.Err)
+	}
+	answer, err := h.Console(t.Context(), stage.UUID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	console := answer.(map[string]any)
+	url := console["url"].(string)
+	if console["kind"] != "websocket-vnc" || len(console["password"].(string)) != 64 || !strings.HasSuffix(url, "/"+console["path"].(string)) {
+		t.Errorf("users are told %v", console)
+	}
+	v := &viewer{shown: make(chan string, 1)}
+	conn, _, err := gws.NewClient(v, &gws.ClientOption{Addr: url, RequestHeader: http.Header{"Sec-Websocket-Protocol": {"binary"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go conn.ReadLoop()
+	defer conn.NetConn().Close()
+	select {
+	case first := <-v.shown:
+		if !strings.HasPrefix(first, "RFB 003") {
+			t.Errorf("the screen says %q", first)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the screen says nothing")
+	}
+	_ = conn.WriteMessage(gws.OpcodeBinary, []byte("RFB 003.008\n"))
+	select {
+	case types := <-v.shown:
+		if types != "\x01\x02" { // one way in, by password
+			t.Errorf("the screen lets in by %q", types)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the screen does not answer")
+	}
+	_, response, err := gws.NewClient(v, &gws.ClientOption{Addr: url + "0"})
+	if err == nil || response == nil || response.StatusCode != http.StatusForbidden {
+		t.Errorf("with another token: %v, %v", response, err)
 	}
 }
 
