@@ -108,3 +108,28 @@ func TestARealVirtualMachine(t *testing.T) {
 		t.Errorf("left behind: %v, and of its console %q", left, console())
 	}
 }
+
+// With the first pool of a libvirt host come images that machines can be made of.
+func TestImagesComeWithTheFirstPoolForMachines(t *testing.T) {
+	t.Parallel()
+	installations(t, func(t *testing.T, in *installation) {
+		p := in.start()
+		for range 2 {
+			if status, o := p.ask("POST", "/v1/storagepools", object{"kind": "libvirt"}); status != 201 {
+				t.Fatalf("no pool: %v", o)
+			}
+		}
+		until(t, "the images", 30*time.Second, func() bool {
+			return len(p.list("/v1/storagepools?kind=libvirt&state=active")) == 2 && len(p.list("/v1/images?state=active&instanceKind=virtualMachine")) == 2
+		})
+		found := p.list("/v1/images?uuid=cirros")
+		if len(found) != 1 {
+			t.Fatalf("they are there more than once: %v", found)
+		}
+		_, owner := p.ask("GET", "/v1/accounts/"+found[0]["accountId"].(string), nil)
+		if image := found[0]; owner["uuid"] != "system" || image["isPublic"] != true || image["name"] != "Cirros" ||
+			image["checksum"] != "64d7c1cd2b6f60c92c14662941cb7913" || image["url"] != "http://download.cirros-cloud.net/0.3.2/cirros-0.3.2-x86_64-disk.img" {
+			t.Errorf("of %v there is %v", owner["uuid"], image)
+		}
+	})
+}

@@ -13,6 +13,7 @@ func storagePoolHandlers() []process.Handler {
 	return []process.Handler{
 		sim,
 		before("DockerStoragePoolCreate", process.Specific, dockerPool, "storagepool.create"),
+		before("LibvirtStoragePoolActivate", process.Specific, machineImages, "storagepool.activate"),
 	}
 }
 
@@ -63,4 +64,46 @@ func dockerPool(ctx context.Context, run process.Run) (*process.Answer, error) {
 		return nil, err
 	}
 	return nil, run.Schedule(ctx, "storagepool.create", external, nil)
+}
+
+// machines are the images that virtual machines can be made of without anybody having
+// brought one. An instance names them by their uuid.
+var machines = []struct{ uuid, name, url, checksum string }{
+	{"cirros", "Cirros", "http://download.cirros-cloud.net/0.3.2/cirros-0.3.2-x86_64-disk.img", "64d7c1cd2b6f60c92c14662941cb7913"},
+	{"coreos-stable-367.1.0", "CoreOS Stable 367.1.0",
+		"http://stable.release.core-os.net/amd64-usr/367.1.0/coreos_production_openstack_image.img.bz2", "3230e2fb585c2a689547723f75da478386f98aea"},
+}
+
+// machineImages makes them with the first pool that has a use for them. One that was
+// removed stays so.
+func machineImages(ctx context.Context, run process.Run) (*process.Answer, error) {
+	if run.Resource().Kind() != "libvirt" {
+		return nil, nil
+	}
+	if err := run.Lock(ctx, "LIBVIRT.DEFAULT.IMAGES"); err != nil {
+		return nil, err
+	}
+	system, err := run.Find(ctx, "account", process.Match{"uuid": "system"})
+	if err != nil || len(system) == 0 {
+		return nil, err
+	}
+	for _, m := range machines {
+		match := process.Match{"uuid": m.uuid}
+		known, err := run.Find(ctx, "image", match)
+		if err != nil {
+			return nil, err
+		}
+		if len(known) > 0 && known[0].State() != "requested" {
+			continue
+		}
+		image, err := one(ctx, run, "image", match, map[string]any{"name": m.name, "url": m.url, "checksum": m.checksum,
+			"instanceKind": "virtualMachine", "isPublic": true, "accountId": system[0].ID()})
+		if err != nil {
+			return nil, err
+		}
+		if err := run.Schedule(ctx, "image.create", image, nil); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
 }
