@@ -51,9 +51,11 @@ func (s *server) makeSamples(ctx context.Context) {
 	}
 	for _, set := range samples {
 		var bells []*store.Launched
-		err := s.store.Write(ctx, "sample data", func(tx *store.Tx) error {
-			bells = nil
-			return s.makeSet(ctx, tx, set.noted, set.rows, &bells)
+		err := patiently(ctx, func() error {
+			return s.store.Write(ctx, "sample data", func(tx *store.Tx) error {
+				bells = nil
+				return s.makeSet(ctx, tx, set.noted, set.rows, &bells)
+			})
 		})
 		if err != nil && !errors.Is(err, store.ErrNotUnique) && ctx.Err() == nil { // otherwise another server made them
 			s.log.Warn("the first networks were not made", "err", err)

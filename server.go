@@ -166,11 +166,10 @@ func (s *server) connect(ctx context.Context) (closing func(), err error) {
 	if s.store, err = openStore(ctx, s.settings); err != nil {
 		return nil, err
 	}
-	if err := s.secure(ctx); err != nil {
-		return nil, err
-	}
-	if err := s.noteItems(ctx); err != nil {
-		return nil, err
+	for _, first := range []func(context.Context) error{s.secure, s.noteItems} {
+		if err := patiently(ctx, func() error { return first(ctx) }); err != nil {
+			return nil, err
+		}
 	}
 	if !s.store.Seals() {
 		s.log.Warn("secrets are not encrypted in the database: encryption.keys is not set")
@@ -206,18 +205,37 @@ func openStore(ctx context.Context, settings *config.Settings) (*store.Store, er
 	if address == "" {
 		address, embedded = filepath.Join(home(), "cattle.db"), true
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Second) { // the database may start later than we do, or go away once more
-		s, err := store.Open(ctx, address)
-		if err == nil {
-			if err = prepare(ctx, s, settings, embedded); err == nil {
-				return s, nil
-			}
-			if err = errors.Join(err, s.Close()); !store.Away(err) && !errors.Is(err, store.ErrUnsure) {
-				return nil, err
-			}
+	var s *store.Store
+	err := patiently(ctx, func() (err error) {
+		if s, err = store.Open(ctx, address); err != nil {
+			return unready{err}
 		}
-		if time.Now().After(deadline) || ctx.Err() != nil {
-			return nil, err
+		if err = prepare(ctx, s, settings, embedded); err != nil {
+			err = errors.Join(err, s.Close())
+		}
+		return err
+	})
+	return s, err
+}
+
+// unready is what is wrong with a database that may just not have started yet.
+type unready struct{ error }
+
+// patiently does what a server needs before it can serve. The database may start later
+// than we do, or go away once more: that is waited for, a minute at most.
+func patiently(ctx context.Context, do func() error) error {
+	for deadline := time.Now().Add(time.Minute); ; {
+		err := do()
+		if err == nil || !errors.As(err, &unready{}) && !store.Away(err) && !store.Passing(err) && !errors.Is(err, store.ErrUnsure) {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Second):
 		}
 	}
 }
