@@ -151,6 +151,15 @@ var tales = []struct {
 			s.w.t.Errorf("there are %d pools for the registries", n)
 		}
 	}},
+	{"a pool of libvirt", false, func(s *tale) {
+		p := s.post("storagePool", map[string]any{"kind": "libvirt", "accountId": int64(1)})
+		s.want(p, "active")
+		images := s.w.find("image", process.Match{"uuid": "cirros"})
+		if len(images) != 1 {
+			s.w.t.Fatalf("there are %d images of that name", len(images))
+		}
+		s.want(images[0], "active")
+	}},
 }
 
 // given is what a row of a type needs beside references, to come to something.
