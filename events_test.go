@@ -427,3 +427,35 @@ func TestEventsBetweenPartsOnTheirOwn(t *testing.T) {
 		})
 	}
 }
+
+// The API of a dashboard and that of the public are processes of their own, and no
+// gateway is among them: what one is asked for, the other tells its listeners. Agents
+// are sent to a gateway.
+func TestAnAPIByItselfHasItsEventStream(t *testing.T) {
+	t.Parallel()
+	in := &installation{t, []string{"CATTLE_DB_URL=" + testkit.PostgresSchema(t), "CATTLE_REDIS_URL=" + testkit.RedisDB(t)}}
+	dashboard, public := in.part("api"), in.part("api", "CATTLE_API_RATE_PER_ADDRESS=1000")
+	in.part("worker")
+	in.part("gateway")
+	in.part("scheduler")
+	public.simulators(1)
+	line, socket := dashboard.listen("", names("resource.change", "news")), dashboard.watch("eventNames=resource.change&eventNames=news")
+	_, c := public.ask("POST", "/v1/containers", object{"imageUuid": "sim:x"})
+	for _, l := range []*listener{line, socket} {
+		until(t, "news of "+c.id(), 20*time.Second, func() bool {
+			data, _ := l.named("resource.change")["data"].(map[string]any)
+			r, _ := data["resource"].(map[string]any)
+			return r["id"] == c.id() && r["state"] == "running"
+		})
+	}
+	public.publish(object{"name": "news", "resourceType": "instance", "resourceId": "1i7"})
+	for _, l := range []*listener{line, socket} {
+		if o := l.named("news"); o["resourceId"] != "1i7" {
+			t.Errorf("the news is %v", o)
+		}
+	}
+	agents := dashboard.list("/v1/agents?limit=1")
+	if status, text := dashboard.send("/v1/subscribe", "", `{"eventNames":["ping"],"agentId":"`+agents[0].id()+`"}`); status != 503 {
+		t.Errorf("an agent is answered %d %s", status, text)
+	}
+}

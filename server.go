@@ -373,12 +373,16 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 		g.Go(func() error { s.reseal(ctx); return nil })
 	}
 	agents, web := ln, ln
-	if s.parts["gateway"] && s.parts["api"] {
+	if s.parts["api"] {
 		agents, web = api.Split(ctx, ln)
 	}
-	if s.parts["gateway"] {
+	if s.parts["gateway"] || s.parts["api"] { // an API by itself has its own event stream
 		s.ready.Add(1)
-		gate := gateway.New(gateway.Config{Ready: s.ready.Done, Bus: s.bus, Locks: s.locks, Server: s.id, Log: s.log, Settings: s.settings, Sim: simulate, Count: s.locks.Count, Metrics: s.scraped()})
+		config := gateway.Config{Ready: s.ready.Done, Bus: s.bus, Locks: s.locks, Server: s.id, Log: s.log, Settings: s.settings, Count: s.locks.Count, Metrics: s.scraped()}
+		if config.Listeners = !s.parts["gateway"]; !config.Listeners {
+			config.Sim = simulate
+		}
+		gate := gateway.New(config)
 		s.measureGateway(gate)
 		g.Go(func() error { return gate.Run(ctx, agents) })
 	}

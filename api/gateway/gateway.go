@@ -62,6 +62,9 @@ type Config struct {
 	Ready  func() // called once, when all but the port is open
 	// Settings may be nil for the standard ones.
 	Settings Settings
+	// Listeners says that only listeners and publishers are served: agents belong to
+	// gateways, which are scaled by their number.
+	Listeners bool
 	// Sim plays an agent whose address is sim://, nil if this gateway plays none.
 	Sim func(wire.Parcel) Player
 	// Count counts failed attempts for all servers; nil leaves that to each.

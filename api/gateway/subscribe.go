@@ -39,6 +39,9 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 	} else if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		return g.nothing(w, r)
 	}
+	if who.AgentID != 0 && g.Listeners {
+		return fault.Unavailable("agents connect to a gateway")
+	}
 	if who.AgentID != 0 {
 		return g.serveAgent(w, r, who, as, names)
 	}
