@@ -154,7 +154,7 @@ func runServer(ctx context.Context, args []string) error {
 		unwatched()
 	}
 	if os.Getenv("GOGC") == "" {
-		go keepPace(ctx, settings.Get("db.url") != "")
+		go keepPace(ctx, newPace(*profile, settings.Get("db.url") != ""))
 	}
 	s, err := newServer(settings, *profile, logger(settings))
 	if err != nil {

@@ -13,13 +13,13 @@ import (
 // stands beside it: such a machine is no laptop. The numbers are percents of garbage to
 // what lives, as GOGC counts them.
 const (
-	calmPercent = 40
+	calmPercent = 30
 	busyPercent = 100
 	mostPercent = 300
 	busyRate    = 24 << 20 // bytes that are allocated in a second
-	calmRate    = 8 << 20
+	calmRate    = 16 << 20
 	busyAfter   = 4 // seconds in a row
-	calmAfter   = 10
+	calmAfter   = 5
 )
 
 // pace is one server's.
@@ -29,9 +29,14 @@ type pace struct {
 	since   int // how many seconds in a row have asked for the other
 }
 
-func newPace(database bool) *pace {
+// newPace is for a server of some parts, with a database server or not. A gateway by
+// itself is always small: it keeps much for its agents and does little.
+func newPace(profile string, database bool) *pace {
 	p := &pace{busy: busyPercent, percent: calmPercent}
-	if database {
+	switch {
+	case profile == "gateway":
+		p.busy = calmPercent
+	case database:
 		p.busy = mostPercent
 	}
 	return p
@@ -58,8 +63,7 @@ func (p *pace) next(allocated uint64) (changed bool) {
 }
 
 // keepPace lets the collector of garbage follow the work until ctx ends.
-func keepPace(ctx context.Context, database bool) {
-	p := newPace(database)
+func keepPace(ctx context.Context, p *pace) {
 	debug.SetGCPercent(p.percent)
 	read := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(read)
