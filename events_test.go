@@ -3,11 +3,13 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -457,5 +459,27 @@ func TestAnAPIByItselfHasItsEventStream(t *testing.T) {
 	agents := dashboard.list("/v1/agents?limit=1")
 	if status, text := dashboard.send("/v1/subscribe", "", `{"eventNames":["ping"],"agentId":"`+agents[0].id()+`"}`); status != 503 {
 		t.Errorf("an agent is answered %d %s", status, text)
+	}
+}
+
+// However much happens while somebody subscribes, the first that is read is the ping.
+func TestThePingComesFirst(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var storm sync.WaitGroup
+	defer storm.Wait()
+	defer stop()
+	for range 4 {
+		storm.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = p.send("/v1/publish", "", `{"name":"news"}`)
+			}
+		})
+	}
+	for range 40 {
+		l := p.watch("eventNames=*&eventNames=news")
+		l.named("news")
+		l.close()
 	}
 }

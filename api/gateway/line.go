@@ -24,8 +24,13 @@ type line struct {
 	again time.Duration // until the next; recheck if 0
 	mark  func() string // the cursor that pings show; nil for none
 
-	mu    sync.Mutex
-	gone  bool
+	mu   sync.Mutex
+	gone bool
+
+	order sync.Mutex // of what is sent
+	early bool       // the first ping is still to come: all else waits for it
+	held  [][]byte   // what waits
+
 	ends  []func()
 	timer *time.Timer
 }
@@ -34,11 +39,36 @@ type line struct {
 // about keys, accounts and agents that are withdrawn end it at once.
 const recheck = 2 * time.Minute
 
-// send queues an object.
+// mostHeld is how many frames may wait for the first ping.
+const mostHeld = 1000
+
+// send queues an object, behind the first ping.
 func (l *line) send(v any) {
-	if raw, err := wire.Encode(v); err == nil {
+	raw, err := wire.Encode(v)
+	if err != nil {
+		return
+	}
+	l.order.Lock()
+	defer l.order.Unlock()
+	switch {
+	case !l.early:
+		l.out.write(raw)
+	case len(l.held) < mostHeld:
+		l.held = append(l.held, raw)
+	default:
+		l.out.close(1013, "too much at once")
+	}
+}
+
+// first queues the first ping, then what has waited for it.
+func (l *line) first(ping []byte) {
+	l.order.Lock()
+	defer l.order.Unlock()
+	l.out.write(ping)
+	for _, raw := range l.held {
 		l.out.write(raw)
 	}
+	l.early, l.held = false, nil
 }
 
 // begin says that the subscription is in force, and starts the heartbeat.
@@ -79,7 +109,11 @@ func (l *line) ping() {
 	if l.mark != nil {
 		e.Cursor = l.mark()
 	}
-	l.send(e)
+	if !l.early {
+		l.send(e)
+	} else if raw, err := wire.Encode(e); err == nil {
+		l.first(raw)
+	}
 }
 
 func (l *line) pause() time.Duration {

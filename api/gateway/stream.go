@@ -35,6 +35,7 @@ const streamCheck = 15 * time.Second
 
 func newStream(g *Gateway, who *wire.Caller, names []string) *stream {
 	s := &stream{line: line{who: who}, g: g}
+	s.early = true
 	s.every, s.pings, s.again = g.pingEvery(), g.pings(), streamCheck
 	s.mark = func() string { c, _ := s.at.Load().(string); return c }
 	for _, n := range names {
