@@ -64,7 +64,7 @@ func (c *caller) described() {
 // OpenAPI document says of it.
 func TestTheDescriptionIsTrue(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, "file:"+filepath.Join(t.TempDir(), "cattle.db"), func(*configOf) {})
+	s := newServer(t, filepath.Join(t.TempDir(), "cattle.db"), func(*configOf) {})
 	for _, c := range callers(s) {
 		t.Run(c.kind, func(t *testing.T) {
 			own := *c.server

@@ -134,7 +134,11 @@ func (r *request) findClientIP() string {
 
 // findAddress is where the request comes from, as far as that is known for sure.
 func (r *request) findAddress() string {
-	return limit.Address(r.c.Context().RemoteIP().String(), r.header(fiber.HeaderXForwardedFor), r.api.text("api.trusted.proxies", ""))
+	var sent []string // a proxy may have put a line of its own behind the client's
+	for _, line := range r.c.Request().Header.PeekAll(fiber.HeaderXForwardedFor) {
+		sent = append(sent, string(line))
+	}
+	return limit.Address(r.c.Context().RemoteIP().String(), strings.Join(sent, ","), r.api.text("api.trusted.proxies", ""))
 }
 
 // serve finds out who asks for what and answers.
