@@ -9,7 +9,7 @@ import (
 // everything twice delays what is asked of it, and changes nothing else.
 func TestAHostThatMisbehavesOnlyDelays(t *testing.T) {
 	t.Parallel()
-	in := &installation{t, []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_HTTP_PORT=" + freePort(t), "CATTLE_AGENT_TIMEOUT_MILLIS=300"}}
+	in := &installation{t, []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_HTTP_PORT=" + freePort(t), "CATTLE_AGENT_TIMEOUT_MILLIS=300", "CATTLE_PROCESS_RETRY_BACKOFF_MAX_MS=1000"}}
 	p := in.start()
 	if status, o := p.ask("POST", "/v1/agents", object{"uri": "sim://misbehaves"}); status != 201 {
 		t.Fatalf("no simulated host: %v", o)
