@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,7 +19,10 @@ func TestWhatAnAgentGainsIsTakenIn(t *testing.T) {
 		l := p.listen("", fmt.Sprintf(`{"agentId":%q,"eventNames":["ping"]}`, a.id()))
 		var hosts atomic.Int64
 		hosts.Store(1)
-		go func() {
+		var answers sync.WaitGroup
+		defer answers.Wait()
+		defer l.close()
+		answers.Go(func() {
 			for r := range l.frames {
 				if r["replyTo"] == nil {
 					continue
@@ -33,7 +37,7 @@ func TestWhatAnAgentGainsIsTakenIn(t *testing.T) {
 				}
 				p.reply(r, object{"data": object{"options": data(r)["options"], "resources": has}})
 			}
-		}()
+		})
 		p.becomes("/v1/agents/"+a.id(), "active")
 		hosts.Store(2)
 		until(t, "the second host and its pool", 30*time.Second, func() bool {
@@ -47,5 +51,35 @@ func TestWhatAnAgentGainsIsTakenIn(t *testing.T) {
 		if n := len(p.list("/v1/storagepools?uuid=grows-pool")); n != 1 {
 			t.Errorf("there are %d pools", n)
 		}
+		p.meddles("grows-host-0")
 	})
+}
+
+// meddles joins an agent that reports a pool for the host of another, and a host of its
+// own behind it: the host comes, the pool does not.
+func (p *program) meddles(host string) {
+	p.t.Helper()
+	a := p.event("meddles")
+	l := p.listen("", fmt.Sprintf(`{"agentId":%q,"eventNames":["ping"]}`, a.id()))
+	var answers sync.WaitGroup
+	defer answers.Wait()
+	defer l.close()
+	answers.Go(func() {
+		for r := range l.frames {
+			if r["replyTo"] == nil {
+				continue
+			}
+			has := []object{{"type": "storagePool", "kind": "classic", "uuid": "meddles-pool", "hostUuid": host},
+				{"type": "host", "kind": "classic", "uuid": "meddles-host"}, {"type": "storagePool", "kind": "classic", "uuid": "meddles-own", "hostUuid": "meddles-host"}}
+			p.reply(r, object{"data": object{"options": data(r)["options"], "resources": has}})
+		}
+	})
+	p.becomes("/v1/agents/"+a.id(), "active")
+	until(p.t, "its own pool", 30*time.Second, func() bool {
+		p.ping()
+		return len(p.list("/v1/storagepools?state=active&uuid=meddles-own")) == 1
+	})
+	if strange := p.list("/v1/storagepools?uuid=meddles-pool"); len(strange) > 0 {
+		p.t.Errorf("an agent gave the host of another a pool: %v", strange)
+	}
 }

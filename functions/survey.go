@@ -127,6 +127,9 @@ func (s *Scheduler) report(ctx context.Context, tx *store.Tx, agent *schema.Row,
 	if r.PhysicalHostUUID != "" && rows["machine"] == nil || r.Type == "storagePool" && rows["host"] == nil {
 		return false, nil, nil
 	}
+	if r.Type == "storagePool" && rows["host"].Int("agentId") != agent.ID() {
+		return true, nil, nil // nobody says what the host of another can use
+	}
 	create := func(row *schema.Row) error {
 		launched, err := tx.Launch(ctx, store.Launch{Process: resource.All.Verb(row.Type(), "create"), Row: row, Server: s.Server})
 		if err != nil {

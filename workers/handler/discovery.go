@@ -41,6 +41,9 @@ func discover(ctx context.Context, run process.Run, agent *schema.Row, r wire.Re
 		return err
 	}
 	host, err := idOf(ctx, run, "host", r.HostUUID)
+	if err == nil && host != nil {
+		err = mayTie(ctx, run, agent, *host)
+	}
 	if err != nil {
 		return err
 	}
@@ -102,6 +105,15 @@ func rediscover(ctx context.Context, run process.Run, agent, row *schema.Row, r 
 		}
 	}
 	return tie(ctx, run, row, host)
+}
+
+// mayTie refuses a host of another agent: nobody says what that can use.
+func mayTie(ctx context.Context, run process.Run, agent *schema.Row, id int64) error {
+	host, err := run.Get(ctx, "host", id)
+	if err == nil && host.Int("agentId") != agent.ID() {
+		err = errMissing
+	}
+	return err
 }
 
 // tie says that a host can use a pool.
