@@ -259,6 +259,17 @@ func (p *program) becomes(path, state string) object {
 	}
 }
 
+// active makes a resource, waits until it is active and returns its id.
+func (p *program) active(typ string, values object) string {
+	p.t.Helper()
+	status, o := p.ask("POST", "/v1/"+typ, values)
+	if status != 201 {
+		p.t.Fatalf("%s is refused: %v", typ, o)
+	}
+	p.becomes("/v1/"+typ+"/"+o.id(), "active")
+	return o.id()
+}
+
 // simulators joins hosts that the server plays.
 func (p *program) simulators(n int) {
 	p.t.Helper()

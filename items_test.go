@@ -167,15 +167,7 @@ func TestASystemContainerServesANetwork(t *testing.T) {
 	t.Parallel()
 	p := embedded(t)
 	p.simulators(1)
-	made := func(typ string, values object) string {
-		t.Helper()
-		status, o := p.ask("POST", "/v1/"+typ, values)
-		if status != 201 {
-			t.Fatalf("%s is refused: %v", typ, o)
-		}
-		p.becomes("/v1/"+typ+"/"+o.id(), "active")
-		return o.id()
-	}
+	made := p.active
 	network := made("hostonlynetworks", object{"hostVnetUri": "bridge://docker0", "dynamicCreateVnet": true})
 	made("subnets", object{"networkId": network, "networkAddress": "10.42.0.0"})
 	provider := made("agentinstanceproviders", object{"networkId": network, "agentInstanceImageUuid": "sim:server"})

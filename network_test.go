@@ -91,15 +91,7 @@ func TestAnAddressOfAPool(t *testing.T) {
 	t.Parallel()
 	p := embedded(t)
 	p.simulators(1)
-	made := func(typ string, values object) string {
-		t.Helper()
-		status, o := p.ask("POST", "/v1/"+typ, values)
-		if status != 201 {
-			t.Fatalf("%s is refused: %v", typ, o)
-		}
-		p.becomes("/v1/"+typ+"/"+o.id(), "active")
-		return o.id()
-	}
+	made := p.active
 	network := made("networks", object{})
 	made("subnets", object{"networkId": network, "networkAddress": "10.42.0.0"})
 	pool := made("subnetippools", object{"networkAddress": "192.168.7.0", "startAddress": "192.168.7.9", "endAddress": "192.168.7.9"})
