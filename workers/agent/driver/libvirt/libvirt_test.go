@@ -162,12 +162,14 @@ func TestStories(t *testing.T) {
 
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline, look := time.After(30*time.Second), time.NewTicker(20*time.Millisecond)
+	defer look.Stop()
 	for !done() {
-		if time.Now().After(deadline) {
+		select {
+		case <-deadline:
 			t.Fatalf("still waiting for %s", what)
+		case <-look.C:
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }
 
