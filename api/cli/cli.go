@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -61,13 +62,12 @@ type command struct {
 	flags   flags
 	client  *client.Client
 	schemas map[string]*client.Schema
-	strict  bool
 	out     io.Writer
 }
 
 // Run carries out a command such as list-host. The environment holds CATTLE_URL,
-// CATTLE_ACCESS_KEY, CATTLE_SECRET_KEY, CATTLE_CACHE, CATTLE_CACHE_TIME (seconds) and
-// CATTLE_STRICT. Every error is an *Exit.
+// CATTLE_ACCESS_KEY, CATTLE_SECRET_KEY, CATTLE_CACHE and CATTLE_CACHE_TIME (seconds).
+// Every error is an *Exit.
 func Run(ctx context.Context, args []string, env func(string) string, out io.Writer) error {
 	return exit(run(ctx, args, env, out))
 }
@@ -83,7 +83,7 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 	if err != nil {
 		return err
 	}
-	cmd := &command{flags: given, client: c, schemas: schemas, strict: truthful(env("CATTLE_STRICT")), out: out}
+	cmd := &command{flags: given, client: c, schemas: schemas, out: out}
 	if args[0] == "commands" {
 		return cmd.list()
 	}
@@ -107,8 +107,9 @@ var verbs = []string{"list", "get", "create", "update", "delete"}
 // find reads the name of a command: VERB-TYPE or TYPE-ACTION.
 func (c *command) find(name string) error {
 	wanted := plain(name)
-	for _, s := range c.schemas {
-		typ := plain(s.ID)
+	for _, id := range slices.Sorted(maps.Keys(c.schemas)) {
+		s := c.schemas[id]
+		typ := plain(id)
 		for _, v := range verbs {
 			if wanted == v+typ && can(s, v) {
 				c.verb, c.typ = v, s
@@ -237,9 +238,6 @@ func (c *command) query() (url.Values, error) {
 	for _, name := range []string{"sort", "order", "limit", "marker", "include"} {
 		names[name] = name
 	}
-	if err := c.strange(names); err != nil && c.strict {
-		return nil, err
-	}
 	query := url.Values{}
 	for flag, values := range c.flags.named {
 		name, there := names[flag]
@@ -255,7 +253,7 @@ func (c *command) query() (url.Values, error) {
 }
 
 // own are the flags of the command line itself.
-var own = []string{"o", "output", "format", "wait", "id", "help", "h", "all"}
+var own = []string{"o", "output", "format", "wait", "id", "help", "h"}
 
 // strange refuses flags that nothing takes.
 func (c *command) strange(known map[string]string) error {
