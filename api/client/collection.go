@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -136,20 +137,24 @@ func (l Collection[T]) Wait(ctx context.Context, of *T) (*T, error) {
 		return nil, err
 	}
 	for wait := firstLook; ; wait = min(2*wait, lastLook) {
+		var read json.RawMessage
+		if err := l.c.Do(ctx, http.MethodGet, self, nil, &read); err != nil {
+			return nil, err
+		}
 		var state struct {
 			Transitioning string `json:"transitioning"`
 			Message       string `json:"transitioningMessage"`
 		}
-		if err := l.c.Do(ctx, http.MethodGet, self, nil, &state); err != nil {
+		now := new(T)
+		if err := errors.Join(json.Unmarshal(read, &state), json.Unmarshal(read, now)); err != nil {
 			return nil, err
 		}
 		switch state.Transitioning {
 		case "yes":
 		case "error":
-			now, err := l.Reload(ctx, of)
-			return now, errors.Join(err, &TransitionError{name(common(of)), state.Message})
+			return now, &TransitionError{name(common(of)), state.Message}
 		default:
-			return l.Reload(ctx, of)
+			return now, nil
 		}
 		select {
 		case <-ctx.Done():

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // Schema is a type as the server publishes it to this caller.
@@ -103,10 +104,8 @@ func (c *Client) collection(ctx context.Context, typ string) (string, error) {
 func pluralOf(s *Schema) string {
 	self := s.Links["self"]
 	const schemas = "/schemas/"
-	for i := len(self) - len(schemas); i > 0; i-- {
-		if self[i:i+len(schemas)] == schemas {
-			return self[:i+1] + s.PluralName
-		}
+	if i := strings.LastIndex(self, schemas); i >= 0 {
+		return self[:i+1] + s.PluralName
 	}
 	return self
 }
