@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -151,7 +152,7 @@ func runServer(ctx context.Context, args []string) error {
 	}
 	uuid.EnableRandPool() // ids are no secrets
 	if settings.Get("pprof.address") == "" {
-		unwatched()
+		runtime.MemProfileRate = 0 // a record of who allocates, for nobody
 	}
 	if os.Getenv("GOGC") == "" {
 		go keepPace(ctx, newPace(*profile, settings.Get("db.url") != ""))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -87,6 +86,3 @@ func keepPace(ctx context.Context, p *pace) {
 		before = now
 	}
 }
-
-// unwatched keeps no record of who allocates: nobody can ask for it.
-func unwatched() { runtime.MemProfileRate = 0 }

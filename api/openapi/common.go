@@ -2,15 +2,15 @@ package openapi
 
 // common describes what belongs to no single type.
 func (d *document) common() {
-	text := func(says string) object { return object{"type": "string", "description": says} }
+	words := func(says string) object { return object{"type": "string", "description": says} }
 	d.schemas["Links"] = object{"type": "object", "description": "Addresses, by name.", "additionalProperties": object{"type": []any{"string", "null"}}}
 	d.schemas["Resource"] = object{"type": "object", "required": []string{"id", "type", "links", "actions"}, "properties": object{
-		"id": object{"type": []any{"string", "null"}}, "type": text("The type, as among the schemas."), "links": ref("schemas", "Links"), "actions": ref("schemas", "Links")}}
+		"id": object{"type": []any{"string", "null"}}, "type": words("The type, as among the schemas."), "links": ref("schemas", "Links"), "actions": ref("schemas", "Links")}}
 	d.schemas["Collection"] = object{"type": "object",
 		"required": []string{"type", "resourceType", "links", "createTypes", "actions", "createDefaults", "data", "sortLinks", "pagination", "sort", "filters"},
 		"properties": object{
 			"type":           object{"const": "collection"},
-			"resourceType":   text("The type of what is listed; elements may be of types that are made of it."),
+			"resourceType":   words("The type of what is listed; elements may be of types that are made of it."),
 			"links":          ref("schemas", "Links"),
 			"createTypes":    ref("schemas", "Links"),
 			"actions":        ref("schemas", "Links"),
@@ -24,8 +24,8 @@ func (d *document) common() {
 			"filters": object{"type": "object", "description": "What was filtered by, by field."},
 		}}
 	d.schemas["Error"] = object{"type": "object", "required": []string{"id", "type", "status", "code", "message", "detail"}, "properties": object{
-		"id": text("Names this error in the log of the server."), "type": object{"const": "error"}, "links": ref("schemas", "Links"), "actions": ref("schemas", "Links"),
-		"status": object{"type": "integer"}, "code": text("What is wrong, for programs."), "message": object{"type": []any{"string", "null"}},
+		"id": words("Names this error in the log of the server."), "type": object{"const": "error"}, "links": ref("schemas", "Links"), "actions": ref("schemas", "Links"),
+		"status": object{"type": "integer"}, "code": words("What is wrong, for programs."), "message": object{"type": []any{"string", "null"}},
 		"detail": object{"type": []any{"string", "null"}, "description": "What is wrong, for people."}, "fieldName": object{"type": []any{"string", "null"}, "description": "The field that is wrong; only of errors that are about one."}}}
 	parameter := func(in, name, says string, schema object) object {
 		return object{"name": name, "in": in, "required": in == "path", "description": says, "schema": schema}

@@ -53,7 +53,6 @@ func ref(kind, name string) object { return object{"$ref": "#/components/" + kin
 // types describes a resource of the type, and the bodies that make and change one.
 func (d *document) types(t *auth.Type) {
 	shown := object{"id": orNull(object{"type": "string"}), "type": orNull(object{"type": "string"}), "links": ref("schemas", "Links"), "actions": ref("schemas", "Links")}
-	always := []string{"id", "type", "links", "actions"}
 	for _, f := range t.Fields {
 		if f.WriteOnly {
 			continue
@@ -65,13 +64,11 @@ func (d *document) types(t *auth.Type) {
 			shown[f.Name+"TS"] = object{"type": "integer", "description": "`" + f.Name + "` in milliseconds since 1970; absent where that is null."}
 		}
 	}
-	if t.Table == "" && !t.Lists() {
-		always = nil // it is only found inside of others
+	said := object{"type": "object", "description": resource.Describe(t.Type), "properties": shown}
+	if t.Table != "" || t.Lists() { // others are only found inside of these
+		said["required"] = []string{"id", "type", "links", "actions"}
 	}
-	d.schemas[t.Name] = object{"type": "object", "description": resource.Describe(t.Type), "properties": shown}
-	if always != nil {
-		d.schemas[t.Name].(object)["required"] = always
-	}
+	d.schemas[t.Name] = said
 	if t.Creates() {
 		d.schemas[input(t.Name)] = d.body(t, "What makes a "+t.Name+".", func(f *auth.Field) bool { return f.Create }, true)
 	}

@@ -24,14 +24,7 @@ func appendValue(b []byte, v any) []byte { return wire.AppendValue(b, v) }
 
 // appendStrings appends a list of texts.
 func appendStrings(b []byte, list []string) []byte {
-	b = append(b, '[')
-	for i, s := range list {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendString(b, s)
-	}
-	return append(b, ']')
+	return append(joined(append(b, '['), list, appendString), ']')
 }
 
 // joined appends what each appends for every element, with commas between.
