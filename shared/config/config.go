@@ -35,9 +35,34 @@ var order = []string{Environment, Flags, LocalFile, File, Database, Override, Gl
 
 // Settings answers what is in force. It is safe for concurrent use.
 type Settings struct {
-	layers  atomic.Pointer[map[string]map[string]string]
+	layers  atomic.Pointer[layered]
 	mu      sync.Mutex
 	changed chan struct{} // closed when the database's layer changes; nil while nobody waits for it
+}
+
+// layered is the layers at one time. They never change.
+type layered struct {
+	layers  map[string]map[string]string
+	inForce map[string]Value // of each name the first, as it is written
+}
+
+func newLayered(layers map[string]map[string]string) *layered {
+	l := &layered{layers, map[string]Value{}}
+	for _, layer := range order {
+		for name, text := range layers[layer] {
+			if _, there := l.inForce[name]; !there && (layer != Database || !Hidden(name)) {
+				l.inForce[name] = Value{name, text, layer}
+			}
+		}
+	}
+	return l
+}
+
+// with returns the layers with another in place of one.
+func (l *layered) with(layer string, values map[string]string) *layered {
+	layers := maps.Clone(l.layers)
+	layers[layer] = values
+	return newLayered(layers)
 }
 
 // Value is one setting as it stands.
@@ -57,7 +82,7 @@ func Load(environ []string, flags map[string]string, home string, defaults map[s
 		layers[name] = m
 	}
 	s := &Settings{}
-	s.layers.Store(&layers)
+	s.layers.Store(newLayered(layers))
 	return s, nil
 }
 
@@ -103,15 +128,11 @@ func readFile(name string) (map[string]string, error) {
 func (s *Settings) SetDatabase(values map[string]string) {
 	for {
 		old := s.layers.Load()
-		layers := map[string]map[string]string{}
-		for k, v := range *old {
-			layers[k] = v
+		if maps.Equal(old.layers[Database], values) {
+			return
 		}
-		layers[Database] = values
-		if s.layers.CompareAndSwap(old, &layers) {
-			if !maps.Equal((*old)[Database], values) {
-				s.tell()
-			}
+		if s.layers.CompareAndSwap(old, old.with(Database, values)) {
+			s.tell()
 			return
 		}
 	}
@@ -142,13 +163,12 @@ func (s *Settings) Lookup(name string) (v Value, ok bool) {
 }
 
 func (s *Settings) lookup(name string, depth int) (Value, bool) {
-	layers := *s.layers.Load()
-	for _, layer := range order {
-		if text, ok := layers[layer][name]; ok && (layer != Database || !Hidden(name)) {
-			return Value{name, s.interpolate(text, depth), layer}, true
-		}
+	v, ok := s.layers.Load().inForce[name]
+	if !ok {
+		return Value{Name: name}, false
 	}
-	return Value{Name: name}, false
+	v.Value = s.interpolate(v.Value, depth)
+	return v, true
 }
 
 // Hidden tells whether a setting is a secret, or an address that may hold one: it is
@@ -214,7 +234,7 @@ func (s *Settings) List(name string) []string {
 // All lists every setting whose name begins with a lower-case letter, by name.
 func (s *Settings) All() []Value {
 	names := map[string]bool{}
-	for layer, m := range *s.layers.Load() {
+	for layer, m := range s.layers.Load().layers {
 		if layer == Environment || layer == Flags {
 			continue // a caller may see what overrides a setting, not every variable
 		}
@@ -237,18 +257,12 @@ func (s *Settings) All() []Value {
 func (s *Settings) SetDefault(name, value string) {
 	for {
 		old := s.layers.Load()
-		layers := map[string]map[string]string{}
-		for k, v := range *old {
-			layers[k] = v
+		defaults := maps.Clone(old.layers[Defaults])
+		if defaults == nil {
+			defaults = map[string]string{}
 		}
-		defaults := map[string]string{name: value}
-		for k, v := range layers[Defaults] {
-			if k != name {
-				defaults[k] = v
-			}
-		}
-		layers[Defaults] = defaults
-		if s.layers.CompareAndSwap(old, &layers) {
+		defaults[name] = value
+		if s.layers.CompareAndSwap(old, old.with(Defaults, defaults)) {
 			return
 		}
 	}

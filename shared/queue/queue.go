@@ -29,23 +29,19 @@ type Queue struct {
 	redis   redis.UniversalClient
 	client  *asynq.Client
 	bells   chan process.Bell
-	own     chan process.Bell // answered in this process; what does not fit others may have
-	serving atomic.Bool       // this process has workers
-	places  chan struct{}     // one for each that works on what this process rang
-	work    context.Context   // of those
+	own     backlog         // answered in this process; what does not fit others may have
+	serving atomic.Bool     // this process has workers
+	places  chan struct{}   // one for each that works on what this process rang
+	work    context.Context // of those
 	log     *slog.Logger
 	every   time.Duration
 	dropped atomic.Int64
 }
 
-// ownBells is how many bells may wait for the workers of the process that rang them.
-// They are answered soon; the queue costs Redis a dozen commands for each.
-const ownBells = 50
-
 // New returns a queue over client; the caller closes the client.
 func New(client redis.UniversalClient, log *slog.Logger) *Queue {
 	return &Queue{redis: client, client: asynq.NewClientFromRedisClient(client), bells: make(chan process.Bell, 10_000),
-		own: make(chan process.Bell, ownBells), log: log, every: 5 * time.Millisecond}
+		own: newBacklog(), log: log, every: 5 * time.Millisecond}
 }
 
 // Patient makes an idle worker look into the queue less often, for a Redis that
@@ -57,12 +53,8 @@ func (q *Queue) Patient() { q.every = 100 * time.Millisecond }
 // what does not fit into the buffer is found by the reconciler.
 func (q *Queue) Ring(bells []process.Bell) {
 	for i, b := range bells {
-		if q.serving.Load() {
-			select {
-			case q.own <- b:
-				continue
-			default:
-			}
+		if q.serving.Load() && q.own.put(b) {
+			continue
 		}
 		select {
 		case q.bells <- b:
@@ -135,14 +127,15 @@ func (q *Queue) taken(queue, id string) bool {
 	return err == nil && (info.State == asynq.TaskStateActive || info.State == asynq.TaskStateArchived || info.State == asynq.TaskStateCompleted)
 }
 
-// Depths counts the tasks that wait for a worker, by queue.
+// Depths counts what waits for a worker, by queue: there, and of what this process has
+// rung for itself.
 func (q *Queue) Depths() (map[string]int, error) {
 	inspector := asynq.NewInspectorFromRedisClient(q.redis)
 	there, err := inspector.Queues()
 	if err != nil {
 		return nil, err
 	}
-	depths := map[string]int{urgent: 0, normal: 0}
+	depths := map[string]int{urgent: len(q.own.urgent), normal: len(q.own.normal)}
 	for name := range depths {
 		if !slices.Contains(there, name) {
 			continue // nothing was ever put into it
@@ -151,7 +144,7 @@ func (q *Queue) Depths() (map[string]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		depths[name] = info.Pending
+		depths[name] += info.Pending
 	}
 	return depths, nil
 }
@@ -237,20 +230,19 @@ func (q *Queue) Place() (use func(work func(ctx context.Context))) {
 // answered is left to the reconciler.
 func (q *Queue) serveOwn(ctx context.Context, look func(ctx context.Context, id int64) error) {
 	for {
-		select {
-		case <-ctx.Done():
+		id, ok := q.own.take(ctx)
+		if !ok {
 			return
-		case b := <-q.own:
-			select {
-			case q.places <- struct{}{}:
-			case <-ctx.Done(): // the reconciler finds it
-				return
-			}
-			if err := look(q.work, b.ID); err != nil {
-				q.log.DebugContext(ctx, "look failed", "id", b.ID, "err", err)
-			}
-			<-q.places
 		}
+		select {
+		case q.places <- struct{}{}:
+		case <-ctx.Done(): // the reconciler finds it
+			return
+		}
+		if err := look(q.work, id); err != nil {
+			q.log.DebugContext(ctx, "look failed", "id", id, "err", err)
+		}
+		<-q.places
 	}
 }
 

@@ -92,3 +92,52 @@ func TestABellThatADeadWorkerTookIsRungAgain(t *testing.T) {
 		}
 	}
 }
+
+// A worker that is busy hears what is urgent first, and once of a process that was rung
+// for again and again; what it cannot hear soon goes to the queue, where others hear it.
+func TestABusyWorkerHearsItsOwnBellsInOrder(t *testing.T) {
+	t.Parallel()
+	options, err := redis.ParseURL(testkit.RedisDB(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(options)
+	defer client.Close()
+	ctx, stop := context.WithCancel(context.Background())
+	q := New(client, slog.New(slog.DiscardHandler))
+	looked, goOn := make(chan int64), make(chan bool)
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	defer stop()
+	serving.Go(func() {
+		_ = q.Serve(ctx, 1, func(_ context.Context, id int64) error {
+			looked <- id
+			<-goOn
+			return nil
+		})
+	})
+	for tick := time.NewTicker(time.Millisecond); !q.serving.Load(); <-tick.C { // until it serves
+	}
+	q.Ring([]process.Bell{{ID: 1}})
+	if id := <-looked; id != 1 {
+		t.Fatalf("it looked at %d", id)
+	}
+	q.Ring([]process.Bell{{ID: 2}, {ID: 3}, {ID: 2, WakeSeq: 1}, {ID: 9, Priority: 1}, {ID: 3}})
+	for _, want := range []int64{9, 2, 3} {
+		goOn <- true
+		if id := <-looked; id != want {
+			t.Fatalf("it looked at %d, not at %d", id, want)
+		}
+	}
+	for id := range int64(mostOwn + 5) {
+		q.Ring([]process.Bell{{ID: 100 + id}})
+	}
+	if own, sent := len(q.own.normal), len(q.bells); own != mostOwn || sent != 5 {
+		t.Errorf("%d wait here and %d go to the queue", own, sent)
+	}
+	close(goOn)
+	go func() {
+		for range looked { // until all have ended
+		}
+	}()
+}
