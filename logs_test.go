@@ -26,7 +26,7 @@ var logKeys = map[string]string{
 	"state": "of a resource", "since": "moment that something began", "unattended": "whether no process moves a resource",
 	"in": "pause before the next attempt", "pause": "the same for a connection", "took": "duration",
 	"order": "what an administrator wants of a process", "account": "id of whoever wants it",
-	"task": "name of what the clock starts", "asked": "id of the agent that should have answered",
+	"task":  "name of what the clock starts",
 	"event": "id of an event or command", "command": "name of a command", "uuid": "of a resource, where agents know no id",
 	"driver": "kind of host", "modern": "whether an agent speaks our protocol", "channel": "of the bus",
 	"err": "what went wrong", "stack": "where", "reference": "that a caller was given for an error", "path": "of a request",

@@ -2,6 +2,8 @@ package workers
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/cattleio/cattle/shared/event"
 	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/store"
 	"github.com/cattleio/cattle/shared/wire"
 	"github.com/cattleio/cattle/workers/engine"
 )
@@ -21,6 +24,7 @@ type caller struct {
 	server string
 	log    *slog.Logger
 	stray  func(ctx context.Context, a wire.Answer) error
+	strays chan struct{}                                      // one for each that is being stored
 	reach  func(ctx context.Context, agent *schema.Row) error // brings an agent to its host, nil if nobody does
 	// runs names what an agent runs, for those that a server begins to play.
 	runs func(ctx context.Context, agent int64) ([]string, error)
@@ -36,8 +40,11 @@ type call struct {
 	late    *wire.Event // the final reply, if nobody read it
 }
 
+// mostStrays is how many replies that no run waits for are stored at once.
+const mostStrays = 100
+
 func newCaller(bus *event.Bus, server string, log *slog.Logger) *caller {
-	return &caller{bus: bus, server: server, log: log, calls: map[string]*call{}}
+	return &caller{bus: bus, server: server, log: log, calls: map[string]*call{}, strays: make(chan struct{}, mostStrays)}
 }
 
 // listen hears replies until ctx ends.
@@ -72,14 +79,32 @@ func (c *caller) hear(ctx context.Context, payload string) {
 	}
 	c.mu.Unlock()
 	if waiting != nil {
-		c.log.WarnContext(ctx, "agent answered for another", "agent", a.AgentID, "asked", waiting.agent, "event", a.Reply.PreviousIDs[0])
+		c.suspect(ctx, a)
+		return
+	}
+	select {
+	case c.strays <- struct{}{}:
+	default: // it is asked again
+		c.log.WarnContext(ctx, "reply could not be stored", "agent", a.AgentID, "event", a.Reply.PreviousIDs[0], "err", "too many come at once")
 		return
 	}
 	go func() {
-		if err := c.stray(ctx, a); err != nil && ctx.Err() == nil {
+		defer func() { <-c.strays }()
+		err := c.stray(ctx, a)
+		if errors.Is(err, store.ErrNotAsked) {
+			c.suspect(ctx, a)
+		} else if err != nil && ctx.Err() == nil {
 			c.log.WarnContext(ctx, "reply could not be stored", "agent", a.AgentID, "event", a.Reply.PreviousIDs[0], "err", err)
 		}
 	}()
+}
+
+// suspect tells the gateways of an agent that answered what another was asked.
+func (c *caller) suspect(ctx context.Context, a wire.Answer) {
+	c.log.WarnContext(ctx, "agent answered for another", "agent", a.AgentID, "event", a.Reply.PreviousIDs[0])
+	if text, err := json.Marshal(wire.Suspect{AgentID: a.AgentID}); err == nil && a.AgentID != 0 {
+		_, _ = c.bus.Publish(ctx, wire.SuspectChannel, string(text))
+	}
 }
 
 func (c *caller) ReplyName(id string) string { return "reply." + c.server + "." + id }

@@ -44,6 +44,7 @@ const (
 	maxForm       = 64 << 10
 	maxHeader     = 8 << 10
 	handshake     = 5 * time.Second
+	bodyTime      = 30 * time.Second
 	heartbeat     = 15 * time.Second
 	silence       = 3 * heartbeat
 	authWait      = 3 * time.Second
@@ -89,6 +90,7 @@ type Player interface {
 type Gateway struct {
 	Config
 	flight  singleflight.Group
+	door    door
 	changes *changes
 
 	mu       sync.Mutex
@@ -106,7 +108,7 @@ type Gateway struct {
 // New returns a gateway.
 func New(c Config) *Gateway {
 	g := &Gateway{Config: c, sessions: map[int64]*session{}, streams: map[*stream]bool{}, playing: map[int64]*played{},
-		asked: map[string]chan string{}, known: map[string]vouched{}, failures: limit.NewFailures()}
+		asked: map[string]chan string{}, known: map[string]vouched{}, failures: limit.NewFailures(), door: newDoor()}
 	g.failures.Shared = c.Count
 	g.changes = newChanges(g)
 	return g
@@ -142,6 +144,8 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 	defer answers()
 	revoked := g.Bus.Subscribe(ctx, wire.RevokeChannel, g.revoked)
 	defer revoked()
+	suspected := g.Bus.Subscribe(ctx, wire.SuspectChannel, g.suspected)
+	defer suspected()
 	defer g.Bus.OnGap(ctx, g.changes.interrupted)()
 	go g.changes.run(ctx)
 	if g.Sim != nil {

@@ -31,7 +31,10 @@ func readInput(w http.ResponseWriter, r *http.Request, limit int64) (input, erro
 	if r.Method != http.MethodPost {
 		return in, nil
 	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTime))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	_ = control.SetReadDeadline(time.Time{})
 	if err != nil {
 		return nil, fault.TooLarge()
 	}

@@ -29,6 +29,10 @@ type socket struct {
 	begun  time.Time
 	heard  atomic.Int64 // how long after that it last said anything; a clock that is set does not count
 	queued atomic.Int64 // bytes
+
+	rate   float64 // frames that may be said in a second, and twice as many at once
+	owed   float64 // of them, since
+	lately time.Duration
 }
 
 func newSocket(w http.ResponseWriter, r *http.Request, protocol string) (*socket, error) {
@@ -78,6 +82,7 @@ func (s *socket) cut() { _ = s.conn.NetConn().Close() }
 func (s *socket) OnPong(*gws.Conn, []byte) { s.heard.Store(int64(time.Since(s.begun))) }
 
 func (s *socket) OnPing(_ *gws.Conn, payload []byte) {
+	s.slow()
 	s.heard.Store(int64(time.Since(s.begun)))
 	pong := append([]byte(nil), payload...)
 	s.queue(0, func() error { return s.conn.WritePong(pong) })
@@ -85,8 +90,23 @@ func (s *socket) OnPing(_ *gws.Conn, payload []byte) {
 
 func (s *socket) OnClose(*gws.Conn, error) { s.over() }
 
+// slow keeps the reader of a client that says too much, and with it the client. It runs
+// where the connection is read.
+func (s *socket) slow() {
+	if s.rate <= 0 {
+		return
+	}
+	now := time.Since(s.begun)
+	s.owed = max(s.owed-s.rate*(now-s.lately).Seconds(), 0) + 1
+	s.lately = now
+	if over := s.owed - 2*s.rate; over > 0 {
+		time.Sleep(time.Duration(over / s.rate * float64(time.Second)))
+	}
+}
+
 func (s *socket) OnMessage(_ *gws.Conn, m *gws.Message) {
 	defer m.Close()
+	s.slow()
 	s.heard.Store(int64(time.Since(s.begun)))
 	if s.said != nil {
 		s.said(m.Bytes())

@@ -21,6 +21,9 @@ func (g *Gateway) publish(w http.ResponseWriter, r *http.Request) error {
 	if err := may(who.Publish, r.Method); err != nil {
 		return err
 	}
+	if err := g.heard(who); err != nil {
+		return err
+	}
 	in, err := readInput(w, r, maxFrame)
 	if err != nil {
 		return err

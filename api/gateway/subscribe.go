@@ -19,6 +19,17 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 	if err := guarded(r); err != nil {
 		return err
 	}
+	upgrade := strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+	if upgrade || r.Method == http.MethodPost {
+		if err := g.knock(); err != nil {
+			return err
+		}
+	}
+	if upgrade {
+		if err := g.invited(r); err != nil {
+			return err
+		}
+	}
 	in, err := readInput(w, r, maxForm)
 	if err != nil {
 		return err
@@ -36,11 +47,14 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 		if err := check(names); err != nil {
 			return err
 		}
-	} else if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+	} else if !upgrade {
 		return g.nothing(w, r)
 	}
 	if who.AgentID != 0 && g.Listeners {
 		return fault.Unavailable("agents connect to a gateway")
+	}
+	if err := g.trusted(who.AgentID); err != nil {
+		return err
 	}
 	if who.AgentID != 0 {
 		return g.serveAgent(w, r, who, as, names)
@@ -118,7 +132,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, l *line, protoco
 		g.Log.Debug("upgrade failed", "err", err)
 		return nil
 	}
-	l.out, out.said = out, said
+	l.out, out.said, out.rate = out, said, g.pace()
 	out.over = func() { l.ended(); closed() }
 	go func() { // a stack of its own: the server's goroutine and its buffers go
 		opened()

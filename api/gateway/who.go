@@ -50,7 +50,12 @@ func (g *Gateway) who(ctx context.Context, l login) (*wire.Caller, error) {
 	if wait := g.failures.Wait(as, bounds, now); wait > 0 && l.AccessKey != "" {
 		return nil, fault.TooMany(wait, "too many attempts have failed")
 	}
+	done, err := g.door.wait()
+	if err != nil {
+		return nil, err
+	}
 	c, err := g.vouch(ctx, l)
+	done()
 	switch {
 	case err != nil:
 		return nil, err

@@ -72,6 +72,12 @@ func acting() map[string]string {
 		"agent.ping.resources.every":                    "12",
 		"agent.ping.stats.every":                        "60",
 		"agent.config.items":                            "pyagent,configscripts",
+		"gateway.connects.per.second":                   "2000", // that may begin at one gateway
+		"gateway.connections.max":                       "0",    // 0 is no limit but that of the machine
+		"gateway.frames.per.second":                     "500",  // that an agent may say
+		"gateway.quarantine.after":                      "5",    // answers in another's name; 0 is never
+		"gateway.quarantine.seconds":                    "600",
+		"api.allowed.origins":                           "", // of pages of other sites that may listen, by commas
 		"item.wait.for.event.tries":                     "30",
 		"item.wait.for.event.timeout.millis":            "2000",
 		"item.sync.batch.size":                          "100",

@@ -96,3 +96,33 @@ func TestServersCountTogether(t *testing.T) {
 		t.Error("the second server does not know of the first")
 	}
 }
+
+// Who strikes seldom stays; who does it again and again is out for a while, and may then
+// begin anew.
+func TestStrikesPutOutForAWhile(t *testing.T) {
+	t.Parallel()
+	s, now := limit.NewStrikes(), time.Now()
+	strike := func(id int64) bool { return s.Strike(id, 3, time.Minute, 10*time.Minute, now) }
+	for range 10 {
+		if strike(1) {
+			t.Fatal("who strikes twice a minute is out")
+		}
+		now = now.Add(40 * time.Second)
+	}
+	if strike(2) || strike(2) || !strike(2) || s.Out(2, now) != 10*time.Minute || s.Out(1, now) != 0 {
+		t.Fatal("three strikes do not put out")
+	}
+	if strike(2) || strike(2) || strike(2) {
+		t.Error("who is out is put out again")
+	}
+	if now = now.Add(10*time.Minute + time.Second); s.Out(2, now) != 0 || strike(2) {
+		t.Error("who was out stays out")
+	}
+	for id := range int64(3 * limit.Most) {
+		s.Strike(id, 1, time.Minute, time.Hour, now)
+		now = now.Add(time.Second)
+	}
+	if s.Len() > limit.Most+3600 {
+		t.Errorf("%d are remembered", s.Len())
+	}
+}

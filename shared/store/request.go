@@ -74,9 +74,13 @@ func (t *Tx) DropRequests(ctx context.Context, processID int64) error {
 	return t.later(ctx, `delete from agent_request where process_id = ?`, processID)
 }
 
+// ErrNotAsked says that another agent was asked.
+var ErrNotAsked = errors.New("another agent was asked")
+
 // StoreReply keeps the reply to a request that was sent to this agent, or for an
 // administrator to any, and wakes the process that waits for it. A reply that
-// nobody waits for, or that comes again, changes nothing.
+// nobody waits for, or that comes again, changes nothing. The reply of an agent to what
+// another was asked is ErrNotAsked.
 func (s *Store) StoreReply(ctx context.Context, id string, agent int64, administrator bool, reply []byte) ([]Bell, error) {
 	var bells []Bell
 	err := s.Write(ctx, "reply", func(t *Tx) error {
@@ -85,7 +89,7 @@ func (s *Store) StoreReply(ctx context.Context, id string, agent int64, administ
 		err := t.one(ctx, `update agent_request set status = 'replied', reply = ? where id = ? and (agent_id = ? and agent_id <> 0 or ?) and status = 'pending'
 			returning process_id`, []any{s.sealDocument(string(reply)), id, agent, administrator}, &pid)
 		if errors.Is(err, ErrNotFound) {
-			return nil
+			return t.notAsked(ctx, id, agent, administrator)
 		}
 		if err != nil {
 			return err
@@ -95,6 +99,19 @@ func (s *Store) StoreReply(ctx context.Context, id string, agent int64, administ
 		return err
 	})
 	return bells, err
+}
+
+// notAsked tells an answer that comes again, or too late, from one in another's name.
+func (t *Tx) notAsked(ctx context.Context, id string, agent int64, administrator bool) error {
+	var asked int64
+	err := t.one(ctx, `select agent_id from agent_request where id = ?`, []any{id}, &asked)
+	switch {
+	case errors.Is(err, ErrNotFound) || err == nil && (asked == agent || administrator):
+		return nil
+	case err != nil:
+		return err
+	}
+	return ErrNotAsked
 }
 
 // Extend pushes the moment at which a waiting process is run again, because its

@@ -15,6 +15,7 @@ const (
 	ViewChannel     = "cattle.view"          // ViewRequest
 	RevokeChannel   = "cattle.revoke"        // Revoked
 	StrayChannel    = "cattle.reply"         // Replies whose server is gone
+	SuspectChannel  = "cattle.agent.suspect" // Suspect
 	ExternalChannel = "cattle.external"      // which handlers from outside are in effect has changed
 )
 
@@ -145,6 +146,11 @@ type AuthAnswer struct {
 type Revoked struct {
 	Type string `json:"type"`
 	ID   int64  `json:"id"`
+}
+
+// Suspect is an agent that answered what another was asked.
+type Suspect struct {
+	AgentID int64 `json:"agentId"`
 }
 
 // Styles of subscription: which events a caller hears.
