@@ -18,6 +18,7 @@ import (
 var walls = map[string]string{
 	"api/auth/token.go":                    "a registration token says when it was made, to the hour, and is good for a year",
 	"api/auth/join.go":                     "a token for one host is good for as long as the clocks of the API servers say",
+	"api/gateway/access.go":                "shown in an event",
 	"api/gateway/cursor.go":                "shown in an event",
 	"api/gateway/changes.go":               "shown in an event",
 	"api/gateway/input.go":                 "shown in an event",

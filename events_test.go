@@ -29,7 +29,8 @@ type listener struct {
 // as is the same server with somebody else asking.
 func (p *program) as(access, secret string) *program {
 	q := *p
-	q.url = strings.Replace(p.url, "http://", "http://"+access+":"+secret+"@", 1)
+	host := p.url[strings.LastIndexAny(p.url, "/@")+1:]
+	q.url = "http://" + access + ":" + secret + "@" + host
 	return &q
 }
 

@@ -84,6 +84,12 @@ func TestARealVirtualMachine(t *testing.T) {
 	if url, _ := shown["url"].(string); status != 200 || shown["kind"] != "websocket-vnc" || !strings.HasPrefix(url, "ws://127.0.0.1:"+screens+"/") {
 		t.Errorf("%d: its console is %v", status, shown)
 	}
+	screen := p.look(path, "screen", object{})
+	until(t, "its screen", 20*time.Second, func() bool { return strings.HasPrefix(screen.sees(), "RFB 003") })
+	screen.types("RFB 003.008\n")
+	until(t, "its screen to ask for the password", 20*time.Second, func() bool { return strings.HasSuffix(screen.sees(), "\x01\x02") })
+	log := p.look(path, "logs", object{"follow": true, "lines": -1})
+	until(t, "what it wrote", 20*time.Second, func() bool { return strings.Contains(log.sees(), "a machine is ready: Linux") })
 	if _, image = p.ask("GET", "/v1/images/"+image.id(), nil); image["format"] != "raw" {
 		t.Errorf("its image is of format %v", image["format"])
 	}
@@ -91,6 +97,7 @@ func TestARealVirtualMachine(t *testing.T) {
 	virsh(t, "destroy", uuid)
 	until(t, "it to be started again", 60*time.Second, func() bool { return strings.Count(console(), "a machine is ready: Linux") == 2 })
 	p.becomes(path, "running")
+	until(t, "its log to go on", 20*time.Second, func() bool { return strings.Count(log.sees(), "a machine is ready: Linux") == 2 })
 
 	p.ask("POST", path+"/?action=stop", object{})
 	p.becomes(path, "stopped")

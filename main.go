@@ -42,6 +42,9 @@ const usage = `cattle runs containers and virtual machines on many hosts.
   cattle list-host, create-container, container-stop …     ask a server; 'cattle commands' lists what it
                                                            offers, and each takes --help, --wait, -o json
 
+  cattle logs ID [--follow] [--lines N]                    what an instance writes
+  cattle exec ID [--tty] -- COMMAND …                      a command in a container
+
 Settings come from CATTLE_… variables, then --set NAME=VALUE, then the files in
 $CATTLE_HOME/etc/cattle, then the database.
 `
@@ -90,6 +93,9 @@ func run(ctx context.Context, args []string) error {
 		fmt.Print(usage)
 		return nil
 	default:
+		if cli.Looks(name) {
+			return cli.Look(ctx, args, os.Getenv, os.Stdin, os.Stdout)
+		}
 		if name == "commands" || strings.Contains(name, "-") {
 			return cli.Run(ctx, args, os.Getenv, os.Stdout)
 		}

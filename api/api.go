@@ -48,10 +48,16 @@ func Run(ctx context.Context, d Deps, ln net.Listener) error {
 	if d.Items != nil {
 		d.Rest.ConfigContent = content{d.Store, d.Items}.serve
 	}
+	hosts := consoles{d.Store, d.Bus, d.Rest.ServerID}
 	if d.Rest.Console == nil {
-		d.Rest.Console = consoles{d.Store, d.Bus, d.Rest.ServerID}.open
+		d.Rest.Console = hosts.open
+	}
+	tickets := newTickets(hosts)
+	if d.Rest.Access == nil {
+		d.Rest.Access = tickets.give
 	}
 	a := rest.New(d.Rest)
+	defer tickets.serve(ctx, d.Bus)()
 	defer vouch(ctx, d.Bus, voucher{d.Store, d.Rest.Auth, d.Rest.ServerID})()
 	defer show(ctx, d.Bus, &viewer{store: d.Store, auth: d.Rest.Auth, api: a, callers: map[int64]believed{}}, d.Rest.ServerID)()
 	d.Ready()

@@ -95,7 +95,7 @@ func forGateway(method, path string) bool {
 		path = strings.ReplaceAll(path, "//", "/")
 	}
 	path = strings.TrimRight(path, "/")
-	return (method == "GET" || method == "POST") && path == "/v1/subscribe" || method == "POST" && path == "/v1/publish"
+	return (method == "GET" || method == "POST") && (path == "/v1/subscribe" || path == "/v1/hostaccess") || method == "POST" && path == "/v1/publish"
 }
 
 // peeked is a connection whose beginning has been read already.

@@ -74,7 +74,7 @@ func Run(ctx context.Context, args []string, env func(string) string, out io.Wri
 
 func run(ctx context.Context, args []string, env func(string) string, out io.Writer) error {
 	given := parse(args[1:])
-	config := client.Config{URL: given.take("url", env("CATTLE_URL")), AccessKey: given.take("accesskey", env("CATTLE_ACCESS_KEY")), SecretKey: given.take("secretkey", env("CATTLE_SECRET_KEY"))}
+	config := configFrom(given, env)
 	c, err := client.New(config)
 	if err != nil {
 		return wrong("%w", err)
@@ -94,6 +94,11 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 		return cmd.help()
 	}
 	return cmd.run(ctx)
+}
+
+// configFrom reads where the server is, and who asks.
+func configFrom(given flags, env func(string) string) client.Config {
+	return client.Config{URL: given.take("url", env("CATTLE_URL")), AccessKey: given.take("accesskey", env("CATTLE_ACCESS_KEY")), SecretKey: given.take("secretkey", env("CATTLE_SECRET_KEY"))}
 }
 
 // plain is a name as people may write it: in any case, with or without dashes.

@@ -62,7 +62,7 @@ func (g *Gateway) knock() error {
 	if g.door.connects.Take("", rate, 2*rate, time.Now()) > 0 {
 		return later("too many connect at once")
 	}
-	if most := g.number("gateway.connections.max", 0); most > 0 && int64(g.Sessions()+g.Streams()) >= most {
+	if most := g.number("gateway.connections.max", 0); most > 0 && int64(g.Sessions()+g.Streams()+g.Accesses()) >= most {
 		return later("this gateway is full")
 	}
 	return nil

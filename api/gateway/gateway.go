@@ -96,6 +96,7 @@ type Gateway struct {
 	mu       sync.Mutex
 	sessions map[int64]*session
 	streams  map[*stream]bool
+	accesses map[string]*access // by id
 	playing  map[int64]*played
 	asked    map[string]chan string // what is heard, by id of the question
 	known    map[string]vouched
@@ -107,7 +108,7 @@ type Gateway struct {
 
 // New returns a gateway.
 func New(c Config) *Gateway {
-	g := &Gateway{Config: c, sessions: map[int64]*session{}, streams: map[*stream]bool{}, playing: map[int64]*played{},
+	g := &Gateway{Config: c, sessions: map[int64]*session{}, streams: map[*stream]bool{}, accesses: map[string]*access{}, playing: map[int64]*played{},
 		asked: map[string]chan string{}, known: map[string]vouched{}, failures: limit.NewFailures(), door: newDoor()}
 	g.failures.Shared = c.Count
 	g.changes = newChanges(g)
@@ -144,6 +145,8 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 	defer answers()
 	revoked := g.Bus.Subscribe(ctx, wire.RevokeChannel, g.revoked)
 	defer revoked()
+	accessed := g.Bus.SubscribeOwn(ctx, wire.ServerChannel(g.accessServer()), g.accessed)
+	defer accessed()
 	suspected := g.Bus.Subscribe(ctx, wire.SuspectChannel, g.suspected)
 	defer suspected()
 	defer g.Bus.OnGap(ctx, g.changes.interrupted)()
@@ -189,6 +192,11 @@ func (g *Gateway) closeAll() {
 	for s := range g.streams {
 		s.out.close(1012, "restart")
 	}
+	for _, a := range g.accesses {
+		if a.out != nil {
+			a.out.close(1012, "restart")
+		}
+	}
 }
 
 // ServeHTTP answers what agents and listeners ask of a gateway.
@@ -205,6 +213,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = g.subscribe(w, r)
 	case "/v1/publish":
 		err = g.publish(w, r)
+	case "/v1/hostaccess":
+		err = g.hostAccess(w, r)
 	default:
 		err = fault.NotFound()
 	}
@@ -283,6 +293,7 @@ func (g *Gateway) leave(s *session) {
 		delete(g.sessions, s.agent)
 	}
 	g.mu.Unlock()
+	s.fail("the host is away")
 	g.Log.Info("agent disconnected", "agent", s.agent)
 }
 
@@ -297,7 +308,7 @@ func (g *Gateway) up(ctx context.Context, server string, a wire.Answer, reply st
 		return false, err
 	}
 	n, err := g.Bus.Publish(ctx, wire.ServerChannel(server), text)
-	if err == nil && n == 0 {
+	if err == nil && n == 0 && !strings.HasPrefix(server, wire.AccessServer) {
 		_, err = g.Bus.Publish(ctx, wire.StrayChannel, text)
 	}
 	return n > 0, err

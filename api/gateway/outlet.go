@@ -22,9 +22,10 @@ const writeTime = 10 * time.Second
 // socket is a WebSocket. It reads what the client says, and hands it on.
 type socket struct {
 	gws.BuiltinEventHandler
-	conn *gws.Conn
-	said func(text []byte) // nil where a client has nothing to say
-	over func()
+	conn  *gws.Conn
+	said  func(text []byte) // nil where a client has nothing to say
+	typed func(b []byte)    // takes what comes in binary frames; nil takes it as said
+	over  func()
 
 	begun  time.Time
 	heard  atomic.Int64 // how long after that it last said anything; a clock that is set does not count
@@ -48,6 +49,17 @@ func newSocket(w http.ResponseWriter, r *http.Request, protocol string) (*socket
 
 func (s *socket) write(frame []byte) {
 	s.queue(len(frame), func() error { return s.conn.WriteMessage(gws.OpcodeText, frame) })
+}
+
+// binary writes bytes, and then says so.
+func (s *socket) binary(b []byte, written func()) {
+	s.queue(len(b), func() error {
+		err := s.conn.WriteMessage(gws.OpcodeBinary, b)
+		if err == nil {
+			written()
+		}
+		return err
+	})
 }
 
 func (s *socket) close(code uint16, reason string) {
@@ -108,7 +120,10 @@ func (s *socket) OnMessage(_ *gws.Conn, m *gws.Message) {
 	defer m.Close()
 	s.slow()
 	s.heard.Store(int64(time.Since(s.begun)))
-	if s.said != nil {
+	switch {
+	case s.typed != nil && m.Opcode == gws.OpcodeBinary:
+		s.typed(m.Bytes())
+	case s.said != nil:
 		s.said(m.Bytes())
 	}
 }

@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/cattleio/cattle/shared/resource"
@@ -18,6 +20,9 @@ type session struct {
 	modern bool // speaks wire.Subprotocol
 	names  map[string]bool
 	epoch  int64
+
+	looked sync.Mutex
+	looks  map[string]string // accesses over this connection, with the servers that hear them
 }
 
 // deliver takes a message from the agent's channel. It runs where the bus is read
@@ -37,6 +42,9 @@ func (s *session) deliver(payload string) {
 		s.out.close(1000, "closed")
 	case !s.names[p.Name] && !s.names["*"]:
 	case s.modern:
+		if p.Name == wire.AccessOpen {
+			s.look(p)
+		}
 		s.out.write([]byte(p.Text))
 	default:
 		if e, err := p.Event(); err == nil {
@@ -96,8 +104,12 @@ func (s *session) said(text []byte) {
 		s.send(w)
 		return
 	}
-	server, _, ok := asker(frame.Name)
+	server, request, ok := asker(frame.Name)
 	if !ok {
+		return
+	}
+	if strings.HasPrefix(server, wire.AccessServer) {
+		s.show(server, request, text)
 		return
 	}
 	reply := &wire.Event{ID: frame.ID}
@@ -109,4 +121,54 @@ func (s *session) said(text []byte) {
 		text = nil
 	}
 	s.up(server, reply, string(text))
+}
+
+// look remembers an access that is opened over this connection.
+func (s *session) look(p wire.Parcel) {
+	e, err := p.Event()
+	if err != nil {
+		return
+	}
+	s.looked.Lock()
+	defer s.looked.Unlock()
+	if s.looks == nil {
+		s.looks = map[string]string{}
+	}
+	s.looks[e.ID] = p.Server
+}
+
+// show passes on what an agent says to a user who has opened an access over this
+// connection. One who has gone without a word is said good-bye for.
+func (s *session) show(server, id string, text []byte) {
+	s.looked.Lock()
+	known := s.looks[id] == server
+	s.looked.Unlock()
+	var reply wire.Event
+	if !known || json.Unmarshal(text, &reply) != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), authWait)
+	defer cancel()
+	reply.PreviousIDs = []string{id}
+	there, err := s.g.up(ctx, server, wire.Answer{AgentID: s.agent, Epoch: s.epoch, Reply: &reply}, "")
+	if !reply.IsFinal() && (there || err != nil) {
+		return
+	}
+	s.looked.Lock()
+	delete(s.looks, id)
+	s.looked.Unlock()
+	if data, err := wire.Encode(wire.AccessPart{ID: id, Close: true}); err == nil && !reply.IsFinal() {
+		s.send(&wire.Event{ID: id + ".close", Name: wire.AccessInput, Data: data, TimeMillis: time.Now().UnixMilli()})
+	}
+}
+
+// fail ends the accesses over a connection that is gone.
+func (s *session) fail(why string) {
+	s.looked.Lock()
+	looks := s.looks
+	s.looks = nil
+	s.looked.Unlock()
+	for id, server := range looks {
+		s.up(server, (&wire.Event{ID: id, ReplyTo: wire.Text("reply." + server + "." + id)}).Fail(why, ""), "")
+	}
 }

@@ -144,6 +144,11 @@ func (g *Gateway) revoked(payload string) {
 	for s := range g.streams {
 		rests(&s.line)
 	}
+	for _, a := range g.accesses {
+		if a.out != nil && (r.Type == "account" && a.grant.AccountID == r.ID || r.Type == "agent" && a.grant.AgentID == r.ID) {
+			a.out.close(closeRevoked, "authentication withdrawn")
+		}
+	}
 }
 
 // digest is what a login is known by.

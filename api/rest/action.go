@@ -16,6 +16,9 @@ func (r *request) act(t *auth.Type, id int64, name string) error {
 	if strings.EqualFold(name, whyAction) && s.explains {
 		return r.explain(t, id)
 	}
+	if what := accessTo(s, name); what != "" {
+		return r.giveAccess(t, id, what)
+	}
 	i := slices.IndexFunc(s.actions, func(a actionSlot) bool { return a.name == name || a.lower == name })
 	if i < 0 {
 		return fault.Invalid("InvalidAction", "action", "%s has no action %s", t.Name, name)

@@ -27,6 +27,7 @@ import (
 	"github.com/cattleio/cattle/shared/limit"
 	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/store"
+	"github.com/cattleio/cattle/shared/wire"
 )
 
 // Config is what the API stands on. Store and Settings are needed; a hook that is
@@ -76,6 +77,8 @@ type Config struct {
 	Panicked func()
 	// Console asks the host of an instance how to reach its console.
 	Console func(ctx context.Context, instance *schema.Row) (map[string]any, error)
+	// Access gives a ticket for a way for bytes to an instance. The account is the caller's.
+	Access func(ctx context.Context, account int64, instance *schema.Row, wanted wire.Access) (token string, err error)
 	// Log gets what is our fault; nil is the standard one.
 	Log *slog.Logger
 }

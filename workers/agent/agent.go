@@ -74,6 +74,8 @@ type agent struct {
 	desk    *desk
 	pinger  *pinger
 	line    line
+
+	accesses *accesses
 	log     *slog.Logger
 }
 
@@ -95,6 +97,7 @@ func Run(ctx context.Context, config Config) error {
 	}
 	err = group.Wait()
 	a.desk.wait()
+	a.accesses.wait()
 	if ctx.Err() != nil {
 		return nil // asked to end
 	}
@@ -132,6 +135,7 @@ func newAgent(config Config) (*agent, error) {
 		return nil, err
 	}
 	a.desk = newDesk(config.Workers, a.drivers, fences, a.line.send, a.log)
+	a.accesses = newAccesses(a.drivers, a.line.send, a.log)
 	a.pinger = newPinger(a.drivers, a.home, a.line.send, a.log)
 	return a, nil
 }

@@ -36,7 +36,7 @@ var errOffline = errors.New("no connection to the server")
 var subscribed = []string{
 	wire.Ping, wire.ConfigUpdate, wire.StorageImageActivate, wire.StorageImageDeactivate,
 	wire.StorageVolumeActivate, wire.StorageVolumeDeactivate, wire.StorageVolumeRemove,
-	wire.ComputeInstanceActivate, wire.ComputeInstanceDeactivate, wire.ConsoleAccess,
+	wire.ComputeInstanceActivate, wire.ComputeInstanceDeactivate, wire.ConsoleAccess, wire.AccessOpen, wire.AccessInput,
 }
 
 // line is the way up to the server, while there is one.
@@ -148,6 +148,7 @@ func (a *agent) connect(ctx context.Context) error {
 		_ = conn.WriteClose(1000, nil)
 	})
 	defer stop()
+	defer a.accesses.closeAll() // whoever looks on is at the other end of this connection
 	defer a.line.use(nil)
 	conn.ReadLoop()
 	return s.err
@@ -232,6 +233,8 @@ func (s *session) OnMessage(conn *gws.Conn, message *gws.Message) {
 		s.agent.pinger.take(&f.Event)
 	case name == wire.ConfigUpdate:
 		s.agent.desk.work.Go(func() { _ = s.agent.line.send(s.agent.configUpdate(s.ctx, &f.Event)) })
+	case name == wire.AccessOpen || name == wire.AccessInput:
+		s.agent.accesses.take(s.ctx, &f.Event)
 	case name != "":
 		s.agent.desk.take(s.ctx, &f.Event)
 	case f.Welcome.Welcome.Epoch != 0 || f.Welcome.Welcome.AgentID != 0:

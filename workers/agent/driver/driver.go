@@ -10,6 +10,7 @@ package driver
 import (
 	"context"
 	"errors"
+	"io"
 
 	"github.com/cattleio/cattle/shared/wire"
 )
@@ -42,6 +43,39 @@ type Driver interface {
 type Console interface {
 	Console(ctx context.Context, instance string) (any, error)
 }
+
+// Accessor is a driver that opens ways for bytes to its instances.
+type Accessor interface {
+	// Access opens one, until ctx ends. What of it a host does not have is an error.
+	Access(ctx context.Context, a wire.Access) (Way, error)
+}
+
+// Way is a way for bytes to an instance. Read ends with io.EOF when nothing more comes;
+// Close ends it from any goroutine.
+type Way interface {
+	io.ReadWriteCloser
+	// End says that no more is written.
+	End() error
+	// Resize says how large the user's terminal is, in characters.
+	Resize(width, height int) error
+	// Code is what a command has exited with once Read has ended; nil where none was.
+	Code(ctx context.Context) *int
+}
+
+// Output is a Way that is only read.
+type Output struct{ io.ReadCloser }
+
+// Write refuses what nobody reads.
+func (Output) Write([]byte) (int, error) { return 0, errors.New("nobody reads this") }
+
+// End does nothing.
+func (Output) End() error { return nil }
+
+// Resize does nothing.
+func (Output) Resize(int, int) error { return nil }
+
+// Code is none.
+func (Output) Code(context.Context) *int { return nil }
 
 // Runner is a driver that has something to do besides commands, until ctx ends.
 type Runner interface {

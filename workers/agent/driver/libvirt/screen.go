@@ -152,31 +152,37 @@ func (d *Driver) Console(ctx context.Context, name string) (any, error) {
 	if d.screens == nil {
 		return nil, nil
 	}
-	s, err := d.open(ctx)
-	if err != nil {
+	address, machine, err := d.screenOf(ctx, name)
+	if address == "" || err != nil {
 		return nil, err
-	}
-	defer s.close()
-	domain, found, err := s.find(name)
-	if err != nil || !found {
-		return nil, err
-	}
-	text, err := s.DomainGetXMLDesc(domain, 0)
-	if err != nil {
-		return nil, s.failed("cannot read machine "+name, err)
-	}
-	var machine live
-	if err := xml.Unmarshal([]byte(text), &machine); err != nil {
-		return nil, fmt.Errorf("cannot read machine %s: %w", name, err)
-	}
-	address := machine.screen("127.0.0.1") // one that listens everywhere does so here
-	if address == "" {
-		return nil, nil
 	}
 	return d.screens.answer(address, machine.password()), nil
 }
 
+// screenOf is where this host reaches the screen of a machine, "" where there is none.
+func (d *Driver) screenOf(ctx context.Context, name string) (address string, machine *live, err error) {
+	s, err := d.open(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	defer s.close()
+	domain, found, err := s.find(name)
+	if err != nil || !found {
+		return "", nil, err
+	}
+	text, err := s.DomainGetXMLDesc(domain, 0)
+	if err != nil {
+		return "", nil, s.failed("cannot read machine "+name, err)
+	}
+	machine = &live{}
+	if err := xml.Unmarshal([]byte(text), machine); err != nil {
+		return "", nil, fmt.Errorf("cannot read machine %s: %w", name, err)
+	}
+	return machine.screen("127.0.0.1"), machine, nil // one that listens everywhere does so here
+}
+
 var (
-	_ driver.Console = (*Driver)(nil)
-	_ driver.Runner  = (*Driver)(nil)
+	_ driver.Console  = (*Driver)(nil)
+	_ driver.Runner   = (*Driver)(nil)
+	_ driver.Accessor = (*Driver)(nil)
 )
