@@ -106,7 +106,9 @@ func (s *server) makeSet(ctx context.Context, tx *store.Tx, noted string, rows [
 				values[column] = row.ID()
 			}
 		}
-		l, err := tx.Launch(ctx, store.Launch{Process: resource.All.Verb(typ, "create"), Row: store.NewRow(typ, now, values), Server: s.id})
+		def := resource.All.Verb(typ, "create")
+		l, err := tx.Launch(ctx, store.Launch{Process: def, Row: store.NewRow(typ, now, values), Server: s.id,
+			Priority: int(s.settings.Int("process." + def.Name + ".priority"))})
 		if err == nil {
 			err = tx.Settle(ctx)
 		}

@@ -81,6 +81,11 @@ func New(d Deps) *Scheduler {
 	return &Scheduler{Deps: d, absent: map[int64]int{}, strange: map[string]bool{}, patience: 2 * time.Second, watcher: newWatcher(), functions: All}
 }
 
+// priority is that of the processes of a definition.
+func (s *Scheduler) priority(d *process.Definition) int {
+	return int(s.Settings.Int("process." + d.Name + ".priority"))
+}
+
 // led is how long a leader may be silent before another takes its place. A process
 // whose server died is rung for by the leader: if that died with it, another must be
 // there by the time the lease has run out.

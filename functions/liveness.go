@@ -182,7 +182,7 @@ func (s *Scheduler) reconnect(ctx context.Context, id int64) error {
 			return err
 		}
 		launched, err = tx.Launch(ctx, store.Launch{Process: def, Row: row, Server: s.Server,
-			Priority: int(s.Settings.Int("process." + def.Name + ".priority"))})
+			Priority: s.priority(def)})
 		return err
 	})
 	if errors.Is(err, store.ErrCannotStart) || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {

@@ -246,7 +246,7 @@ func (s *Scheduler) lost(ctx context.Context, r store.Present) error {
 		}
 		launched, err = tx.Launch(ctx, store.Launch{Process: def, Row: row, Server: s.Server,
 			Data:     map[string]any{resource.InstanceOptions: map[string]any{resource.HARestart: true}},
-			Priority: int(s.Settings.Int("process." + def.Name + ".priority"))})
+			Priority: s.priority(def)})
 		return err
 	})
 	if errors.Is(err, store.ErrCannotStart) || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {

@@ -24,7 +24,7 @@ var purge = Function{Name: "purge.resources", Run: func(ctx context.Context, d *
 		for _, row := range rows {
 			var launched *store.Launched
 			err := d.Store.Write(ctx, "purge", func(tx *store.Tx) (err error) {
-				launched, err = tx.Launch(ctx, store.Launch{Process: def, Row: row, Server: d.Server})
+				launched, err = tx.Launch(ctx, store.Launch{Process: def, Row: row, Server: d.Server, Priority: d.priority(def)})
 				return err
 			})
 			if errors.Is(err, store.ErrCannotStart) || errors.Is(err, store.ErrConflict) {

@@ -131,7 +131,8 @@ func (s *Scheduler) report(ctx context.Context, tx *store.Tx, agent *schema.Row,
 		return true, nil, nil // nobody says what the host of another can use
 	}
 	create := func(row *schema.Row) error {
-		launched, err := tx.Launch(ctx, store.Launch{Process: resource.All.Verb(row.Type(), "create"), Row: row, Server: s.Server})
+		def := resource.All.Verb(row.Type(), "create")
+		launched, err := tx.Launch(ctx, store.Launch{Process: def, Row: row, Server: s.Server, Priority: s.priority(def)})
 		if err != nil {
 			return err
 		}
