@@ -35,7 +35,7 @@ var walls = map[string]string{
 	"server.go":                            "shown in an event",
 	"shared/event/bus.go":                  "only where Redis is away, and then nobody hears of it",
 	"shared/queue/queue.go":                "makes a name that was not there some seconds ago",
-	"shared/store/stay.go":                 "shown in a metric",
+	"shared/store/clock.go":                "only until the database has told the time",
 	"shared/wire/event.go":                 "shown in an event",
 	"workers/engine/log.go":                "shown in the log of an attempt",
 	"workers/worker.go":                    "shown in an event",

@@ -54,6 +54,7 @@ func (s *Store) scanProcess(r rows, err error) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.clock.learn(p.Now)
 	p.ResourceID, _ = strconv.ParseInt(resource, 10, 64)
 	data.String = s.openDocument(data.String)
 	p.Data = map[string]any{}

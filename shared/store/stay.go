@@ -13,13 +13,12 @@ func (t *Tx) leaves(row *schema.Row) bool {
 }
 
 // left notes how long a row that is being saved was in the state it leaves. The
-// moment in memory is this server's and serves for showing alone: what is compared
-// in SQL was written by the clock of the database.
+// moment in memory serves for showing alone: what is compared in SQL is written there.
 func (t *Tx) left(row *schema.Row) {
 	if !t.leaves(row) {
 		return
 	}
-	now := time.Now().UnixMilli()
+	now, _ := t.s.clock.guess()
 	if tell, since := t.s.Left, row.Int("stateSince"); tell != nil && since != 0 {
 		typ, state, after := row.Type().Name, row.Was(), max(now-since, 0)
 		t.After(func() { tell(typ, state, time.Duration(after)*time.Millisecond) })

@@ -217,7 +217,10 @@ func (s *Store) now() string {
 func (s *Store) Now(ctx context.Context) (int64, error) {
 	var n int64
 	r, err := s.query(ctx, "select "+s.now())
-	return n, single(r, err, &n)
+	if err = single(r, err, &n); err == nil {
+		s.clock.learn(n)
+	}
+	return n, err
 }
 
 // bind writes the placeholders of a query the way the database wants them.

@@ -128,11 +128,35 @@ func TestOnlyOneRunHasAProcess(t *testing.T) {
 		if _, err := claim(60_000); !errors.Is(err, store.ErrNotFound) {
 			t.Fatalf("a third run claimed it as well: %v", err)
 		}
-		err = s.Write(ctx, "finish", func(tx *store.Tx) error { return tx.Finish(ctx, first, process.Done) })
-		if !errors.Is(err, store.ErrFenced) {
-			t.Fatalf("the run that lost its lease ended the process: %v", err)
+		typ := resource.All.Type("host")
+		writes := map[string]func(tx *store.Tx, p *store.Process) error{
+			"finish": func(tx *store.Tx, p *store.Process) error { return tx.Finish(ctx, p, process.Done) },
+			"pause": func(tx *store.Tx, p *store.Process) error {
+				_, _, err := tx.Pause(ctx, p, store.Pause{})
+				return err
+			},
+			"renew": func(tx *store.Tx, p *store.Process) error { return tx.Renew(ctx, p, 60_000, "") },
+			"write something": func(tx *store.Tx, p *store.Process) error {
+				if err := tx.Insert(ctx, store.NewRow(typ, 1, nil)); err != nil {
+					return err
+				}
+				return tx.Fence(ctx, p)
+			},
 		}
-		must(t, s.Write(ctx, "finish", func(tx *store.Tx) error { return tx.Finish(ctx, second, process.Done) }))
+		refused := func(p *store.Process, who string) {
+			t.Helper()
+			for what, write := range writes {
+				if err := s.Write(ctx, what, func(tx *store.Tx) error { return write(tx, p) }); !errors.Is(err, store.ErrFenced) {
+					t.Errorf("%s could %s: %v", who, what, err)
+				}
+			}
+		}
+		refused(first, "the run that lost its lease")
+		must(t, s.Write(ctx, "finish", func(tx *store.Tx) error { return writes["finish"](tx, second) }))
+		refused(second, "a run whose process has ended")
+		if rows, err := s.Find(ctx, typ, nil); err != nil || len(rows) > 0 {
+			t.Errorf("what was refused is there: %d rows, %v", len(rows), err)
+		}
 	})
 }
 

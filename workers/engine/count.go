@@ -33,10 +33,9 @@ func (r *run) lost(err error) bool {
 	return true
 }
 
-// countEnd counts the end of the process and tells the log. Its moment of birth is of the clock of
-// the database and this one of the server: the difference serves for showing.
+// countEnd counts the end of the process and tells the log.
 func (r *run) countEnd(reason process.Reason) {
-	took := time.Duration(millis()-r.p.Started) * time.Millisecond
+	took := time.Duration(r.now()-r.p.Started) * time.Millisecond
 	if r.p.Started == 0 {
 		took = 0
 	}

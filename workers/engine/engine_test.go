@@ -359,8 +359,13 @@ func TestAStartThatCannotSucceedEndsWithItsReason(t *testing.T) {
 		for command := range told {
 			w.agent.fail = nil
 			c := fresh(command)
+			tries, most := 0, 1
+			if command == wire.ComputeInstanceActivate {
+				most = 3
+			}
 			w.agent.fail = func(e *wire.Event) string {
 				if e.Name == command {
+					tries++
 					return "Failing [" + command + "]"
 				}
 				return ""
@@ -368,8 +373,8 @@ func TestAStartThatCannotSucceedEndsWithItsReason(t *testing.T) {
 			w.work(k)
 			w.want(c, "removed")
 			row := w.again(c)
-			if row.Field("transitioning") != "error" || row.Field("transitioningMessage") != "Failing ["+command+"]" {
-				t.Errorf("the user reads %v: %v", row.Field("transitioning"), row.Field("transitioningMessage"))
+			if row.Field("transitioning") != "error" || row.Field("transitioningMessage") != "Failing ["+command+"]" || tries != most {
+				t.Errorf("after %d tries the user reads %v: %v", tries, row.Field("transitioning"), row.Field("transitioningMessage"))
 			}
 			if got := w.processes(c); got != "instance.create CANCELED, instance.remove DONE" {
 				t.Errorf("the processes ended so: %s", got)
@@ -403,6 +408,9 @@ func TestALaterStartThatFailsStopsAndIsForgottenByTheNext(t *testing.T) {
 			t.Errorf("after %d tries the user reads %v", tries, row.Field("transitioningMessage"))
 		}
 		w.act(c, "instance.start")
+		if row := w.again(c); row.Field("transitioning") != nil || row.Field("transitioningMessage") != nil || row.Field("transitioningProgress") != nil {
+			t.Errorf("what is asked for again shows the old error: %v", row.Fields())
+		}
 		w.work(k)
 		w.want(c, "running")
 		if row := w.again(c); row.Field("transitioning") != nil {
@@ -530,6 +538,12 @@ func TestAPanicIsAFailedAttempt(t *testing.T) {
 				panic("a mistake of ours")
 			}
 			return ""
+		}
+		w.once(k, c)
+		p := w.find("processInstance", process.Match{"resourceType": "instance", "resourceId": c.Key()})[0]
+		stored, err := w.store.Process(w.ctx, p.ID())
+		if err != nil || p.Str("exitReason") != "UNKNOWN_EXCEPTION" || p.Get("runningProcessServerId") != nil || stored.LastError != "internal error in instance.start" {
+			t.Errorf("after a panic it is %v, because of %q: %v", p.Map(), stored.LastError, err)
 		}
 		w.work(k)
 		w.want(c, "running")

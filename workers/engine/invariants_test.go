@@ -118,6 +118,59 @@ func TestAnEndedProcessIsNeverTouchedAgain(t *testing.T) {
 	})
 }
 
+// A worker stands still, and another does its work and ends the process. Nothing on which
+// both of them write is left to stop the first: it makes rows of its own and tells hosts
+// what to do. Neither happens.
+func TestARunThatLostItsProcessMakesNothing(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		told := map[string]int{}
+		logic := func(by string) process.Handler {
+			return process.Handler{Name: "Tell", Stage: process.Pre, Processes: []string{"network.create"},
+				Run: func(ctx context.Context, run process.Run) (*process.Answer, error) {
+					if _, err := run.Create(ctx, "data", map[string]any{"name": fmt.Sprint(by, " ", run.Resource().Key()), "value": "made"}); err != nil {
+						return nil, err
+					}
+					_, err := run.Call(ctx, process.Call{AgentID: 1, Name: wire.StorageVolumeRemove, Resource: run.Resource(), Data: map[string]any{"by": by}})
+					return nil, err
+				}}
+		}
+		w.agent.mute = func(e *wire.Event) bool {
+			var data struct{ By string }
+			_ = json.Unmarshal(e.Data, &data)
+			told[data.By]++
+			return false
+		}
+		stood := 0
+		for n := 1; n <= 6; n++ {
+			network := w.post("network", nil)
+			made := func() int { return len(w.find("data", process.Match{"name": "slow " + network.Key()})) }
+			slow, at, rows, commands := w.worker(logic("slow")), 0, -1, 0
+			slow.store.Seam = func(s store.Seam, _ string) error {
+				if s == store.Committing { // its rows are locked: nobody else could go on
+					return nil
+				}
+				if at++; at == n {
+					slow.store.Seam = nil
+					w.work(w.worker(logic("quick")))
+					rows, commands = made(), told["slow"]
+					stood++
+				}
+				return nil
+			}
+			w.once(slow, network)
+			if rows >= 0 && (made() != rows || told["slow"] != commands) {
+				t.Errorf("after a pause at %d it made %d rows and told %d commands", n, made()-rows, told["slow"]-commands)
+			}
+			w.want(network, "active")
+		}
+		if stood < 4 {
+			t.Errorf("it stood still %d times", stood)
+		}
+	})
+}
+
 // whole is a row as it is in the database.
 func (w *world) whole(row *schema.Row) map[string]any {
 	w.t.Helper()

@@ -1,6 +1,9 @@
 package engine_test
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -23,7 +26,8 @@ func TestAnAnswerThatDoesNotFitSpoilsNothing(t *testing.T) {
 		w.want(h, "active")
 		w.agent.outside = func(e *wire.Event) *wire.Event {
 			reply, _ := e.Reply(map[string]any{"name": 5, "description": strings.Repeat("ä", 5000), "hostname": map[string]any{"a": true}, "memoryMb": "12",
-				"compute": "many", "kind": nil, "firstRunning": []any{}, "requestedHostId": "1h1", "domain": "a\x00b", "nothing": 1, "state": "removed"})
+				"compute": "many", "kind": nil, "firstRunning": []any{}, "requestedHostId": "1h1", "domain": "a\x00b", "nothing": 1, "state": "removed",
+				"id": 99, "revision": 99, "claimProcessId": 99, "claimEpoch": -1})
 			return reply
 		}
 		before := w.again(c)
@@ -31,10 +35,59 @@ func TestAnAnswerThatDoesNotFitSpoilsNothing(t *testing.T) {
 		w.work(w.worker())
 		w.want(c, "stopped")
 		got := w.again(c)
+		if got.Int("claimEpoch") <= before.Int("claimEpoch") || got.Int("revision") > before.Int("revision")+20 {
+			t.Errorf("it set the numbers of claims and writes: %v", got.Map())
+		}
 		for name, want := range map[string]any{"name": "5", "description": strings.Repeat("ä", 1024), "hostname": `{"a":true}`, "memoryMb": int64(12),
 			"compute": before.Get("compute"), "kind": "container", "firstRunning": before.Get("firstRunning"), "domain": "ab"} {
 			if got.Get(name) != want {
 				t.Errorf("%s is %v, not %v", name, got.Get(name), want)
+			}
+		}
+	})
+}
+
+// Each answer of logic is merged into the resource: + goes deeper into what is there, or
+// begins it; other names replace it. The name of a row that is referred to leads there.
+func TestAnAnswerIsMerged(t *testing.T) {
+	t.Parallel()
+	type m = map[string]any
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		var logic []process.Handler
+		for i, answer := range []m{
+			{"+data": m{"+a": m{"b": 2, "+deep": m{"q": 2}}, "c": m{"z": 3}}},
+			{"+data": m{"+new": m{"+newer": m{"n": 4}}}, "_log": 1, "nothing": 1, "offering": m{"name": "of nothing"}},
+			{"+environment": m{"B": "2"}, "+dockerPorts": m{"80/tcp": "8080"}, "description": "said"},
+			{"Image": m{"name": "named by a container", "+data": m{"+a": m{"b": 5}}}},
+		} {
+			logic = append(logic, process.Handler{Name: fmt.Sprint("Say", i), Stage: process.Pre, Priority: i, Processes: []string{"instance.update"},
+				Run: func(context.Context, process.Run) (*process.Answer, error) { return &process.Answer{Data: answer}, nil }})
+		}
+		c := w.container(m{"startOnCreate": false, "environment": m{"A": "1"}, "data": m{"a": m{"x": 1, "deep": m{"p": 1}}, "c": m{"y": 1}, "d": 1}})
+		w.work(w.worker())
+		image := w.find("image", process.Match{"id": c.Int("imageId")})[0]
+		w.sql("update image set data = '" + `{"a":{"x":1}}` + "' where id = " + image.Key())
+		w.act(c, "instance.update")
+		w.work(w.worker(logic...))
+		w.want(c, "stopped")
+		got, after := w.again(c), w.again(image)
+		for what, is := range map[string]struct{ got, want any }{
+			"a map that is added to":     {got.Data()["a"], m{"x": 1, "b": 2, "deep": m{"p": 1, "q": 2}}},
+			"a map that is replaced":     {got.Data()["c"], m{"z": 3}},
+			"what is not named":          {got.Data()["d"], 1},
+			"a map that was not there":   {got.Data()["new"], m{"newer": m{"n": 4}}},
+			"a field that is added to":   {got.Field("environment"), m{"A": "1", "B": "2"}},
+			"a field that was not there": {got.Field("dockerPorts"), m{"80/tcp": "8080"}},
+			"a column":                   {got.Str("description"), "said"},
+			"what is for the log alone":  {[]any{got.Data()["_log"], got.Data()["nothing"]}, []any{nil, nil}},
+			"the image's name":           {after.Str("name"), "named by a container"},
+			"a map of the image":         {after.Data()["a"], m{"x": 1, "b": 5}},
+		} {
+			one, _ := json.Marshal(is.got)
+			other, _ := json.Marshal(is.want)
+			if string(one) != string(other) {
+				t.Errorf("%s is %s, not %s", what, one, other)
 			}
 		}
 	})
