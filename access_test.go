@@ -194,13 +194,10 @@ func TestAUserLooksAtAContainer(t *testing.T) {
 	})
 	t.Run("parts", func(t *testing.T) {
 		t.Parallel()
-		shared := []string{"CATTLE_DB_URL=" + testkit.PostgresSchema(t), "CATTLE_REDIS_URL=" + testkit.RedisDB(t)}
-		part := func(profile string) *program {
-			return start(t, append([]string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_HTTP_PORT=" + freePort(t)}, shared...), "server", "--profile", profile)
-		}
-		p, gateway := part("api"), part("gateway")
-		part("worker")
-		part("scheduler")
+		in := &installation{t, []string{"CATTLE_DB_URL=" + testkit.PostgresSchema(t), "CATTLE_REDIS_URL=" + testkit.RedisDB(t)}}
+		p, gateway := in.part("api"), in.part("gateway")
+		in.part("worker")
+		in.part("scheduler")
 		story(t, p, gateway)
 	})
 }

@@ -90,6 +90,18 @@ func (p *program) shows(what string, want scrape) {
 // surgery changes the installation's database behind the server's back.
 func (in *installation) surgery(statements ...string) {
 	in.t.Helper()
+	db := in.database()
+	defer db.Close()
+	for _, s := range statements {
+		if _, err := db.Exec(s); err != nil {
+			in.t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+// database is what the installation keeps everything in.
+func (in *installation) database() *sql.DB {
+	in.t.Helper()
 	driver, address := "sqlite", ""
 	for _, pair := range in.env {
 		if home, ok := strings.CutPrefix(pair, "CATTLE_HOME="); ok && address == "" {
@@ -104,12 +116,7 @@ func (in *installation) surgery(statements ...string) {
 	if err != nil {
 		in.t.Fatal(err)
 	}
-	defer db.Close()
-	for _, s := range statements {
-		if _, err := db.Exec(s); err != nil {
-			in.t.Fatalf("%s: %v", s, err)
-		}
-	}
+	return db
 }
 
 // What happens is seen from outside: a start, a start that fails, an agent that is

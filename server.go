@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cattleio/cattle/api"
+	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/api/gateway"
 	"github.com/cattleio/cattle/api/rest"
 	"github.com/cattleio/cattle/functions"
@@ -379,7 +380,9 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 	if s.parts["gateway"] || s.parts["api"] { // an API by itself has its own event stream
 		s.ready.Add(1)
 		config := gateway.Config{Ready: s.ready.Done, Bus: s.bus, Locks: s.locks, Server: s.id, Log: s.log, Settings: s.settings, Count: s.locks.Count, Metrics: s.scraped()}
-		if config.Listeners = !s.parts["gateway"]; !config.Listeners {
+		if config.Listeners = !s.parts["gateway"]; config.Listeners {
+			config.Serves = func(kind string) bool { return auth.Serves(s.settings, kind) }
+		} else {
 			config.Sim = simulate
 		}
 		gate := gateway.New(config)

@@ -16,6 +16,7 @@ import (
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/seal"
 	"github.com/cattleio/cattle/shared/store"
 	"github.com/cattleio/cattle/shared/wire"
 )
@@ -71,6 +72,7 @@ func (v voucher) holder(ctx context.Context, q wire.AuthRequest) (a wire.AuthAns
 		return a, err
 	}
 	a.Holder.KeyID = keys[0].ID()
+	a.Recipe = seal.Recipe(keys[0].Str("secretValue"))
 	mac := hmac.New(sha256.New, []byte(keys[0].Str("secretValue")))
 	mac.Write([]byte(q.Nonce))
 	a.Proof = hex.EncodeToString(mac.Sum(nil))

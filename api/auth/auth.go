@@ -10,7 +10,7 @@ package auth
 
 import (
 	"context"
-	"crypto/subtle"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"slices"
@@ -24,6 +24,7 @@ import (
 	"github.com/cattleio/cattle/shared/limit"
 	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/seal"
 	"github.com/cattleio/cattle/shared/store"
 )
 
@@ -76,6 +77,8 @@ type Auth struct {
 
 	mu    sync.Mutex
 	known map[Login]entry
+	// proven are digests of hashes with secrets that fit.
+	proven map[[sha256.Size]byte]bool
 }
 
 type entry struct {
@@ -91,7 +94,7 @@ const (
 
 // New returns an Auth over the accounts and credentials of a store.
 func New(s *store.Store, settings *config.Settings) *Auth {
-	return &Auth{store: s, settings: settings, views: views(), Failures: limit.NewFailures(), known: map[Login]entry{}}
+	return &Auth{store: s, settings: settings, views: views(), Failures: limit.NewFailures(), known: map[Login]entry{}, proven: map[[sha256.Size]byte]bool{}}
 }
 
 // View returns the projection of a kind of account, nil if it has none.
@@ -136,6 +139,9 @@ func (a *Auth) identify(ctx context.Context, l Login, now time.Time) (Caller, er
 	user, password, given := basic(l.Authorization)
 	if given {
 		c, err := a.check(ctx, limit.Attempt{Address: l.Address, Key: user, Secret: password}, now)
+		if err == nil && !Serves(a.settings, c.Kind) {
+			return Caller{}, ErrRefused
+		}
 		if err == nil {
 			return a.impersonate(ctx, c, l.AccountUUID)
 		}
@@ -147,10 +153,24 @@ func (a *Auth) identify(ctx context.Context, l Login, now time.Time) (Caller, er
 		return Caller{}, ErrRefused
 	}
 	c, err := a.administrator(ctx)
+	if err == nil && !Serves(a.settings, c.Kind) {
+		err = ErrRefused
+	}
 	if err != nil {
 		return Caller{}, err
 	}
 	return a.impersonate(ctx, c, l.AccountUUID)
+}
+
+// Serves tells whether this server has to do with accounts of a kind. A server for the
+// public serves those that api.account.kinds names; the database has no say in that, or
+// it could lock everybody out.
+func Serves(settings *config.Settings, kind string) bool {
+	kinds, ok := settings.Lookup("api.account.kinds")
+	if !ok || kinds.Source == config.Database || strings.TrimSpace(kinds.Value) == "" {
+		return true
+	}
+	return slices.Contains(settings.List("api.account.kinds"), kind)
 }
 
 // check verifies a user and password. Failures are counted where security is on;
@@ -195,8 +215,7 @@ func (a *Auth) verify(ctx context.Context, user, password string, now time.Time)
 		return Caller{}, err
 	}
 	for _, row := range rows {
-		same := subtle.ConstantTimeCompare([]byte(row.Str("secretValue")), []byte(password)) == 1
-		if !same || row.State() != "active" || !slices.Contains(kinds, row.Kind()) {
+		if row.State() != "active" || !slices.Contains(kinds, row.Kind()) || !a.same(row.Str("secretValue"), password) {
 			continue
 		}
 		account, err := a.account(ctx, row.Int("accountId"))
@@ -206,6 +225,28 @@ func (a *Auth) verify(ctx context.Context, user, password string, now time.Time)
 		return a.caller(account, account.Kind())
 	}
 	return Caller{}, ErrRefused
+}
+
+// same tells whether a secret is the one that is kept. What was once found so of a hash
+// need not be worked out again for every request.
+func (a *Auth) same(kept, secret string) bool {
+	if !seal.Hashed(kept) {
+		return seal.Same(kept, secret)
+	}
+	sum := sha256.Sum256([]byte(kept + "\x00" + secret))
+	a.mu.Lock()
+	proven := a.proven[sum]
+	a.mu.Unlock()
+	if proven || !seal.Same(kept, secret) {
+		return proven
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.proven) >= maxKnown {
+		clear(a.proven)
+	}
+	a.proven[sum] = true
+	return true
 }
 
 // TokenAccount returns the active account behind a registration token, or an error

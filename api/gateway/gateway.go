@@ -66,6 +66,8 @@ type Config struct {
 	// Listeners says that only listeners and publishers are served: agents belong to
 	// gateways, which are scaled by their number.
 	Listeners bool
+	// Serves tells which kinds of accounts may listen; nil is all.
+	Serves func(kind string) bool
 	// Sim plays an agent whose address is sim://, nil if this gateway plays none.
 	Sim func(wire.Parcel) Player
 	// Count counts failed attempts for all servers; nil leaves that to each.

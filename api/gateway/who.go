@@ -17,6 +17,7 @@ import (
 
 	"github.com/cattleio/cattle/shared/fault"
 	"github.com/cattleio/cattle/shared/limit"
+	"github.com/cattleio/cattle/shared/seal"
 	"github.com/cattleio/cattle/shared/wire"
 )
 
@@ -69,6 +70,8 @@ func (g *Gateway) who(ctx context.Context, l login) (*wire.Caller, error) {
 		return nil, fault.Unauthorized()
 	case c.Status == http.StatusUnprocessableEntity:
 		return nil, fault.Invalid(c.Code, "agentId", "the agent is not known")
+	case g.Serves != nil && !g.Serves(c.Kind):
+		return nil, fault.Unauthorized()
 	case c.Status != 0:
 		return nil, &fault.Fault{Status: c.Status, Code: c.Code}
 	}
@@ -202,7 +205,11 @@ func (g *Gateway) askWho(ctx context.Context, q login) (*wire.Caller, error) {
 	g.mu.Lock()
 	g.teller = a.Server
 	g.mu.Unlock()
-	if a.Holder != nil && proven(a.Proof, q.Nonce, q.secret) {
+	secret := q.secret
+	if a.Recipe != "" {
+		secret = seal.Rehash(a.Recipe, secret)
+	}
+	if a.Holder != nil && secret != "" && proven(a.Proof, q.Nonce, secret) {
 		return a.Holder, nil
 	}
 	return a.Stranger, nil

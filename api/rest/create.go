@@ -168,7 +168,7 @@ func (r *request) create(t *auth.Type, preset map[string]any) error {
 		return err
 	}
 	r.changed(t, row.Key(), "", 201)
-	return r.sendRow(201, row)
+	return r.sendRow(201, r.once(row))
 }
 
 // own fills in the account a new row belongs to. A sent one counts only for callers

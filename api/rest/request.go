@@ -34,6 +34,7 @@ type request struct {
 	browser  bool
 	clientIP string // as it is said to be
 	address  string // as it is known to be
+	secret   string // of the key that it has made, where that is shown once
 	caller   auth.Caller
 	view     *auth.View
 	plain    bool

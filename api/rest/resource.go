@@ -59,6 +59,10 @@ func (r *request) appendRow(b []byte, row *schema.Row, includes []related) []byt
 		if extra.hides != nil && extra.hides(r, row, slot.name) {
 			continue
 		}
+		if extra.blanks != nil && extra.blanks(row, slot.name) {
+			o.raw(slot.name, "null")
+			continue
+		}
 		o.key(slot.name)
 		o.b = r.appendSlot(o.b, s, slot, row, state, values)
 	}

@@ -54,6 +54,8 @@ func completes(typ string) func(*request, *creation) error {
 		return createAgent
 	case "genericObject":
 		return createGenericObject
+	case "credential":
+		return createCredential
 	}
 	return nil
 }
@@ -92,8 +94,10 @@ func leads(link string) func(*request, *auth.Type, *schema.Row) (done bool, err 
 // display is what differs in the look of a type's rows.
 type display struct {
 	hides func(r *request, row *schema.Row, field string) bool
-	links func(r *request, row *schema.Row, o *object)
-	adds  func(r *request, row *schema.Row, o *object)
+	// blanks shows null in place of a value that is not for reading.
+	blanks func(row *schema.Row, field string) bool
+	links  func(r *request, row *schema.Row, o *object)
+	adds   func(r *request, row *schema.Row, o *object)
 	// offers decides about actions beyond what the state allows; whyNot says why one
 	// is not offered.
 	offers func(r *request, row *schema.Row, action string) bool
@@ -108,7 +112,9 @@ func looks(typ string) display {
 	case "registrationToken":
 		return display{links: linkToken, adds: addToken}
 	case "sshKey":
-		return display{links: linkPem}
+		return display{links: linkPem, blanks: blanksHash}
+	case "apiKey", "credential":
+		return display{blanks: blanksHash}
 	case "processInstance":
 		return display{adds: addWaiting, offers: offersWayOut, whyNot: whyNot}
 	}

@@ -23,6 +23,9 @@ func (r *request) update(t *auth.Type, id int64) error {
 	if err != nil {
 		return err
 	}
+	if t.Base().Name == "credential" {
+		r.keepHash(row, values)
+	}
 	for try := 0; ; try++ {
 		err = r.rewrite(t, row, values)
 		if !errors.Is(err, store.ErrConflict) || try == attempts {

