@@ -160,6 +160,42 @@ func TestOnlyOneRunHasAProcess(t *testing.T) {
 	})
 }
 
+// A wake that comes while an attempt is under way is seen when the attempt ends: the
+// process is due at once, however long it wanted to wait.
+func TestAWakeDuringAnAttemptIsNotLost(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		ctx := context.Background()
+		s := testkit.Store(t, address)
+		row := store.NewRow(resource.All.Type("account"), 1, nil)
+		launch := func(name string) (l *store.Launched) {
+			must(t, s.Write(ctx, "test", func(tx *store.Tx) (err error) {
+				l, err = tx.Launch(ctx, store.Launch{Process: resource.All.Process(name), Row: row})
+				return err
+			}))
+			return l
+		}
+		id := launch("account.create").ID
+		for _, woken := range []bool{false, true} {
+			var p *store.Process
+			must(t, s.Write(ctx, "hasten", func(tx *store.Tx) error { _, err := tx.Hasten(ctx, id); return err }))
+			must(t, s.Write(ctx, "claim", func(tx *store.Tx) (err error) { p, err = tx.Claim(ctx, id, "here", 60_000); return err }))
+			if woken {
+				launch("account.remove")
+			}
+			var due bool
+			must(t, s.Write(ctx, "pause", func(tx *store.Tx) (err error) {
+				_, due, err = tx.Pause(ctx, p, store.Pause{DelayMillis: 60_000})
+				return err
+			}))
+			err := s.Write(ctx, "claim", func(tx *store.Tx) error { _, err := tx.Claim(ctx, id, "there", 60_000); return err })
+			if due != woken || woken && err != nil || !woken && !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("woken: %v; it is due: %v; who looks is answered %v", woken, due, err)
+			}
+		}
+	})
+}
+
 func TestAWriteOfAnOldCopyIsRefused(t *testing.T) {
 	t.Parallel()
 	testkit.Databases(t, func(t *testing.T, address string) {

@@ -539,6 +539,27 @@ func TestWhatAlwaysFailsDelaysNobody(t *testing.T) {
 	})
 }
 
+// Who fails waits twice as long each time, up to a limit; give or take a fifth.
+func TestWhoFailsWaitsLongerEachTime(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.set(map[string]string{"process.retry.backoff.initial.ms": "40000", "process.retry.backoff.max.ms": "300000"},
+			process.Handler{Name: "Fail", Stage: process.Pre, Processes: []string{"network.create"},
+				Run: func(context.Context, process.Run) (*process.Answer, error) { return nil, errors.New("it never works") }})
+		network := w.post("network", nil)
+		for n, want := range []int64{40_000, 80_000, 160_000, 300_000, 300_000} {
+			before, _ := w.store.Now(w.ctx)
+			w.once(k, network)
+			after, _ := w.store.Now(w.ctx)
+			p := w.find("processInstance", process.Match{"resourceType": "network"})[0]
+			if due := p.Int("dueAt"); due < before+want*4/5 || due > after+want*6/5 || p.Int("attempts") != int64(n+1) {
+				t.Errorf("after %d failures it waits for %d ms, not some %d", p.Int("attempts"), due-after, want)
+			}
+		}
+	})
+}
+
 // Starting fails twice, and each time the server dies right after it has been written
 // down. The third attempt, of another server, knows of both.
 func TestTriesAreCountedThroughDeaths(t *testing.T) {
