@@ -118,18 +118,18 @@ func TestAnEndedProcessIsNeverTouchedAgain(t *testing.T) {
 	})
 }
 
-// A worker stands still, and another does its work and ends the process. Nothing on which
-// both of them write is left to stop the first: it makes rows of its own and tells hosts
-// what to do. Neither happens.
+// A worker stands still, and another does its work: it ends the process, or waits for a host
+// in it. Nothing on which both of them write is left to stop the first: it makes rows of its
+// own and tells hosts what to do. Neither happens.
 func TestARunThatLostItsProcessMakesNothing(t *testing.T) {
 	t.Parallel()
 	testkit.Databases(t, func(t *testing.T, address string) {
 		w := newWorld(t, address)
-		told := map[string]int{}
+		told, waits := map[string]int{}, false
 		logic := func(by string) process.Handler {
 			return process.Handler{Name: "Tell", Stage: process.Pre, Processes: []string{"network.create"},
 				Run: func(ctx context.Context, run process.Run) (*process.Answer, error) {
-					if _, err := run.Create(ctx, "data", map[string]any{"name": fmt.Sprint(by, " ", run.Resource().Key()), "value": "made"}); err != nil {
+					if _, err := run.Create(ctx, "zone", map[string]any{"name": fmt.Sprint(by, " ", run.Resource().Key())}); err != nil {
 						return nil, err
 					}
 					_, err := run.Call(ctx, process.Call{AgentID: 1, Name: wire.StorageVolumeRemove, Resource: run.Resource(), Data: map[string]any{"by": by}})
@@ -140,32 +140,37 @@ func TestARunThatLostItsProcessMakesNothing(t *testing.T) {
 			var data struct{ By string }
 			_ = json.Unmarshal(e.Data, &data)
 			told[data.By]++
-			return false
+			return waits && data.By == "quick"
 		}
 		stood := 0
-		for n := 1; n <= 6; n++ {
+		for n := 2; n < 14; n++ {
 			network := w.post("network", nil)
-			made := func() int { return len(w.find("data", process.Match{"name": "slow " + network.Key()})) }
+			made := func() int { return len(w.find("zone", process.Match{"name": "slow " + network.Key()})) }
 			slow, at, rows, commands := w.worker(logic("slow")), 0, -1, 0
 			slow.store.Seam = func(s store.Seam, _ string) error {
 				if s == store.Committing { // its rows are locked: nobody else could go on
 					return nil
 				}
-				if at++; at == n {
+				if at++; at == n/2 {
 					slow.store.Seam = nil
-					w.work(w.worker(logic("quick")))
+					if w.once(w.worker(logic("quick")), network); !waits {
+						w.work(w.worker(logic("quick")))
+					}
 					rows, commands = made(), told["slow"]
 					stood++
 				}
 				return nil
 			}
+			waits = n%2 == 0
 			w.once(slow, network)
 			if rows >= 0 && (made() != rows || told["slow"] != commands) {
 				t.Errorf("after a pause at %d it made %d rows and told %d commands", n, made()-rows, told["slow"]-commands)
 			}
+			waits = false
+			w.work(w.worker(logic("quick")))
 			w.want(network, "active")
 		}
-		if stood < 4 {
+		if stood < 8 {
 			t.Errorf("it stood still %d times", stood)
 		}
 	})
