@@ -53,9 +53,64 @@
   }
 
   function buttons(o) {
-    return el('p', {}, Object.keys(o.actions || {}).map(function (k) {
-      return el('button', { onclick: function () { send('POST', o.actions[k], {}); } }, [k]);
-    }));
+    var place = el('div', {});
+    return el('div', {}, [el('p', {}, Object.keys(o.actions || {}).map(function (k) {
+      return el('button', { 'class': 'action', onclick: function () { act(o, k, place); } }, [k]);
+    })), place]);
+  }
+
+  /* Takes an action at once, or asks first for what it takes. */
+  function act(o, name, place) {
+    schema(o.type, function (s) {
+      var input = (s.resourceActions[name] || {}).input;
+      if (!input) { send('POST', o.actions[name], {}); return; }
+      schema(input, function (i) {
+        var takes = Object.keys(i.resourceFields).some(function (k) { return i.resourceFields[k].create; });
+        if (!takes) { send('POST', o.actions[name], {}); return; }
+        var asked = form(i, 'create', name, function (body) { send('POST', o.actions[name], body); });
+        asked.open = true;
+        place.replaceChildren(asked);
+      });
+    });
+  }
+
+  function schema(type, use) {
+    var x = new XMLHttpRequest();
+    x.open('GET', schemas + '/' + type);
+    x.setRequestHeader('Accept', 'application/json');
+    x.onload = function () { if (x.status === 200) { use(JSON.parse(x.responseText)); } };
+    x.send();
+  }
+
+  function at(change) {
+    var address = new URL(location.href);
+    change(address.searchParams);
+    address.searchParams.delete('marker');
+    return address.href;
+  }
+
+  /* What a list can be filtered by, and by what it is. */
+  function filters(s) {
+    var names = [];
+    Object.keys(s.collectionFilters || {}).sort().forEach(function (k) {
+      s.collectionFilters[k].modifiers.forEach(function (m) { names.push(m === 'eq' ? k : k + '_' + m); });
+    });
+    var which = el('select', { name: 'filter' }, names.map(function (k) { return el('option', {}, [k]); }));
+    var what = el('input', { name: 'filter-value' });
+    var now = Object.keys(data.filters || {}).filter(function (k) { return data.filters[k]; });
+    var none = now.length ? [el('a', { href: at(function (q) { Array.from(q.keys()).forEach(function (k) { q.delete(k); }); }) }, ['all, not by ' + now.join(', ')])] : [];
+    return el('form', {
+      'class': 'filter', onsubmit: function () {
+        location.href = at(function (q) { q.append(which.value, what.value); });
+        return false;
+      }
+    }, [which, what, el('button', {}, ['filter'])].concat(none));
+  }
+
+  function sorting() {
+    return el('p', { 'class': 'sort' }, ['sort by '].concat(Object.keys(data.sortLinks || {}).sort().map(function (k) {
+      return el('a', { href: data.sortLinks[k] }, [k]);
+    })));
   }
 
   function links(o) {
@@ -89,13 +144,13 @@
     var names = Object.keys(s.resourceFields).filter(function (k) { return s.resourceFields[k][flag]; });
     var table = el('table', {}, names.map(function (k) {
       var f = s.resourceFields[k];
-      inputs[k] = el('input', { placeholder: f.type + (f['default'] === null ? '' : ' = ' + f['default']) });
+      inputs[k] = el('input', { name: k, placeholder: f.type + (f['default'] === null ? '' : ' = ' + f['default']) });
       if (flag === 'update' && data[k] !== null && data[k] !== undefined) {
         inputs[k].value = typeof data[k] === 'object' ? JSON.stringify(data[k]) : String(data[k]);
       }
       return el('tr', {}, [el('th', {}, [k + (f.required ? ' *' : '')]), el('td', {}, [inputs[k]])]);
     }));
-    return el('details', {}, [el('summary', {}, [title]), el('form', {
+    return el('details', { 'class': flag }, [el('summary', {}, [title]), el('form', {
       onsubmit: function () {
         var body = {};
         try {
@@ -110,6 +165,8 @@
   function forms(s, into) {
     var self = data.links && data.links.self;
     if (data.type === 'collection') {
+      into.insertBefore(filters(s), into.children[1]);
+      into.insertBefore(sorting(), into.children[2]);
       if (s.collectionMethods.indexOf('POST') >= 0) {
         into.appendChild(form(s, 'create', 'create ' + s.id, function (body) { send('POST', self, body); }));
       }
@@ -131,10 +188,6 @@
     main.appendChild(el('h1', {}, [data.type === 'collection' ? data.resourceType : data.type + ' ' + (data.id || '')]));
     main.appendChild(data.type === 'collection' && data.data ? list(data) : single(data));
     main.appendChild(el('details', {}, [el('summary', {}, ['JSON']), el('pre', {}, [JSON.stringify(data, null, 2)])]));
-    var x = new XMLHttpRequest();
-    x.open('GET', schemas + '/' + (data.resourceType || data.type));
-    x.setRequestHeader('Accept', 'application/json');
-    x.onload = function () { if (x.status === 200) { forms(JSON.parse(x.responseText), main); } };
-    x.send();
+    schema(data.resourceType || data.type, function (s) { forms(s, main); });
   });
 })();

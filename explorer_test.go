@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// browser is somebody at a browser.
+type browser struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+// openBrowser starts a browser. Where the tests were asked to use one, its absence is a
+// failure.
+func openBrowser(t *testing.T) *browser {
+	t.Helper()
+	program, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("CATTLE_TEST_BROWSER") != "" {
+			t.Fatal("CATTLE_TEST_BROWSER asks for a browser, and chromium is not there")
+		}
+		t.Skip("chromium is not there; './task test' installs it")
+	}
+	options := append(append([]chromedp.ExecAllocatorOption{}, chromedp.DefaultExecAllocatorOptions[:]...), chromedp.ExecPath(program), chromedp.NoSandbox)
+	all, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(cancel)
+	ctx, leave := chromedp.NewContext(all)
+	t.Cleanup(leave)
+	return &browser{t, ctx}
+}
+
+func (b *browser) does(what string, steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	done := make(chan error, 1) // the first context of a browser may have no deadline
+	go func() { done <- chromedp.Do(b.ctx, steps...) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			b.t.Fatalf("%s: %v", what, err)
+		}
+	case <-time.After(30 * time.Second):
+		b.t.Fatalf("%s takes too long; the page is %s", what, b.page())
+	}
+}
+
+// page is what the page says, and where it is.
+func (b *browser) page() string {
+	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+	defer cancel()
+	text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body ? location.pathname + location.search + " " + document.body.innerText : ""`))
+	return text
+}
+
+// again has the page read once more, in a moment.
+func (b *browser) again() {
+	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+	defer cancel()
+	_, _ = chromedp.Run(ctx, chromedp.Evaluate[bool](`window.again ? true : (window.again = true, setTimeout(() => location.reload(), 200), true)`))
+}
+
+// The classic walk, by somebody who has nothing but a browser.
+func TestTheExplorerWalksThroughALife(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t)
+	p := embedded(t)
+	p.simulators(1)
+	p.container(object{"imageUuid": "sim:x", "name": "another"})
+	const box = `//details[@class="create"]`
+	b.does("opening the list", chromedp.Navigate(p.url+"/v1/containers"), chromedp.WaitVisible(box+`/summary`))
+	b.does("making a container", chromedp.Click(box+`/summary`),
+		chromedp.SendKeys(`.create input[name="imageUuid"]`, "sim:ubuntu"),
+		chromedp.SendKeys(`.create input[name="name"]`, "walked"),
+		chromedp.SendKeys(`.create input[name="command"]`, "sleep"),
+		chromedp.SendKeys(`.create input[name="commandArgs"]`, `["120"]`),
+		chromedp.Click(box+`//button`))
+	until(t, "its page", 20*time.Second, func() bool { return strings.HasPrefix(b.page(), "/v1/containers/1i") })
+	until(t, "it to run", 30*time.Second, func() bool { b.again(); return strings.Contains(b.page(), "state\trunning") })
+	made := p.list("/v1/containers?name=walked")
+	if len(made) != 1 || made[0]["command"] != "sleep" || made[0]["imageUuid"] != "sim:ubuntu" {
+		t.Fatalf("what was made is %v", made)
+	}
+	path := "/v1/containers/" + made[0].id()
+	b.does("stopping it", chromedp.Click(`//button[text()="stop"]`), chromedp.WaitVisible(box+`//button[text()="stop"]`),
+		chromedp.Click(box+`//button[text()="stop"]`))
+	p.becomes(path, "stopped")
+	until(t, "its page to be there again", 20*time.Second, func() bool { return strings.Contains(b.page(), "state\tstop") })
+	b.does("editing it", chromedp.Navigate(p.url+path), chromedp.WaitVisible(`.update summary`), chromedp.Click(`.update summary`),
+		chromedp.SetValue(`.update input[name="name"]`, "renamed"), chromedp.Click(`.update button`))
+	until(t, "the new name", 20*time.Second, func() bool { return strings.Contains(b.page(), "name\trenamed") })
+	b.does("following a link", chromedp.Navigate(p.url+path), chromedp.WaitVisible(`//p[@class="links"]/a[text()="volumes"]`),
+		chromedp.Click(`//p[@class="links"]/a[text()="volumes"]`))
+	until(t, "its volumes", 20*time.Second, func() bool {
+		page := b.page()
+		return strings.HasPrefix(page, path+"/volumes") && strings.Contains(page, "volume 1v")
+	})
+	b.does("filtering", chromedp.Navigate(p.url+"/v1/containers"), chromedp.WaitVisible(`select[name="filter"]`),
+		chromedp.SetValue(`select[name="filter"]`, "name_prefix"), chromedp.SendKeys(`input[name="filter-value"]`, "ren"),
+		chromedp.Click(`.filter button`))
+	until(t, "one of the two", 20*time.Second, func() bool {
+		page := b.page()
+		return strings.Contains(page, "name_prefix=ren") && strings.Contains(page, "renamed") && !strings.Contains(page, "another")
+	})
+	b.does("sorting", chromedp.Navigate(p.url+"/v1/containers"), chromedp.WaitVisible(`//p[@class="sort"]/a[text()="name"]`),
+		chromedp.Click(`//p[@class="sort"]/a[text()="name"]`))
+	until(t, "both in their order", 20*time.Second, func() bool {
+		page := b.page()
+		return strings.Contains(page, "sort=name") && strings.Contains(page, "renamed") && strings.Index(page, "another") < strings.Index(page, "renamed")
+	})
+	if status, _ := p.ask("DELETE", path, nil); status >= 300 {
+		t.Errorf("it is removed with %d", status)
+	}
+}
