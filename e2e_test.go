@@ -70,8 +70,14 @@ func (l *tail) String() string {
 // start runs the program with arguments and variables, and ends it with the test.
 func start(t *testing.T, env []string, args ...string) *program {
 	t.Helper()
+	return startFrom(t, os.Args[0], env, args...)
+}
+
+// startFrom is start for a program in a file of its own.
+func startFrom(t *testing.T, path string, env []string, args ...string) *program {
+	t.Helper()
 	p := &program{t: t, log: &tail{}, done: make(chan struct{})}
-	p.cmd = exec.Command(os.Args[0], args...)
+	p.cmd = exec.Command(path, args...)
 	p.cmd.Env = append(append(os.Environ(), "CATTLE_TEST_PROGRAM=1"), env...)
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -215,6 +216,8 @@ func runAgent(ctx context.Context, args []string) error {
 		served = d
 	}
 	drivers := flags.String("drivers", served, "kinds of host to serve, with commas: docker, libvirt, sim")
+	flags.BoolVar(&c.Update, "update", os.Getenv("CATTLE_AGENT_UPDATE") != "false", "let the server's program take the place of this one, over TLS")
+	flags.DurationVar(&c.UpdateWithin, "update-within", time.Minute, "how long that may wait, so that not all hosts ask at once")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -222,5 +225,13 @@ func runAgent(ctx context.Context, args []string) error {
 	c.Drivers = strings.Split(*drivers, ",")
 	c.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	beThrifty()
-	return agent.Run(ctx, c)
+	err := agent.Run(ctx, c)
+	if !errors.Is(err, agent.ErrUpdated) {
+		return err
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return syscall.Exec(path, os.Args, os.Environ()) // as the same process, which a service manager may look after
 }

@@ -89,13 +89,16 @@ func streams(line string) bool {
 	return forGateway(method, path)
 }
 
+// agentProgram is where agents get the gateway's program.
+const agentProgram = "/v1/agentprogram"
+
 func forGateway(method, path string) bool {
 	path = strings.ToLower(path)
 	for strings.Contains(path, "//") {
 		path = strings.ReplaceAll(path, "//", "/")
 	}
 	path = strings.TrimRight(path, "/")
-	return (method == "GET" || method == "POST") && (path == "/v1/subscribe" || path == "/v1/hostaccess") || method == "POST" && path == "/v1/publish"
+	return (method == "GET" || method == "POST") && (path == "/v1/subscribe" || path == "/v1/hostaccess" || path == agentProgram) || method == "POST" && path == "/v1/publish"
 }
 
 // peeked is a connection whose beginning has been read already.
@@ -160,7 +163,8 @@ func (b *branch) Addr() net.Addr { return b.addr }
 // handOver gives a connection that has been the web's, and now asks for the event
 // stream, to the gateway together with the request.
 func (b *branch) handOver(c *fiber.Ctx) error {
-	if !forGateway(c.Method(), c.Path()) || c.Method() == fiber.MethodGet && c.Get(fiber.HeaderUpgrade) == "" {
+	plain := c.Method() == fiber.MethodGet && c.Get(fiber.HeaderUpgrade) == ""
+	if !forGateway(c.Method(), c.Path()) || plain && !strings.EqualFold(c.Path(), agentProgram) {
 		return c.Next()
 	}
 	request := c.Request().String()

@@ -93,6 +93,7 @@ type Gateway struct {
 	Config
 	flight  singleflight.Group
 	door    door
+	handed  chan struct{} // one for each agent that is given the program
 	changes *changes
 
 	mu       sync.Mutex
@@ -111,7 +112,7 @@ type Gateway struct {
 // New returns a gateway.
 func New(c Config) *Gateway {
 	g := &Gateway{Config: c, sessions: map[int64]*session{}, streams: map[*stream]bool{}, accesses: map[string]*access{}, playing: map[int64]*played{},
-		asked: map[string]chan string{}, known: map[string]vouched{}, failures: limit.NewFailures(), door: newDoor()}
+		asked: map[string]chan string{}, known: map[string]vouched{}, failures: limit.NewFailures(), door: newDoor(), handed: make(chan struct{}, mostHanded)}
 	g.failures.Shared = c.Count
 	g.changes = newChanges(g)
 	return g
@@ -217,6 +218,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = g.publish(w, r)
 	case "/v1/hostaccess":
 		err = g.hostAccess(w, r)
+	case "/v1/agentprogram":
+		err = g.handOn(w, r)
 	default:
 		err = fault.NotFound()
 	}

@@ -101,6 +101,7 @@ func (s *session) said(text []byte) {
 		var w wire.Welcome
 		w.Welcome.AgentID, w.Welcome.Epoch = s.agent, s.epoch
 		w.Welcome.HeartbeatMillis, w.Welcome.ServerTimeMillis = heartbeat.Milliseconds(), time.Now().UnixMilli()
+		w.Welcome.Program = s.g.program()
 		s.send(w)
 		return
 	}

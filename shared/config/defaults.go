@@ -72,6 +72,7 @@ func acting() map[string]string {
 		"agent.ping.resources.every":                    "12",
 		"agent.ping.stats.every":                        "60",
 		"agent.config.items":                            "pyagent,configscripts",
+		"agent.update.enabled":                          "true", // agents get the program of the gateway they connect to
 		"api.keys.shown.once":                           "false",
 		"api.account.kinds":                             "",     // that a server serves, by commas; not from the database
 		"gateway.connects.per.second":                   "2000", // that may begin at one gateway

@@ -40,7 +40,15 @@ type Welcome struct {
 		Epoch            int64 `json:"epoch"` // of this connection; a newer one replaces it
 		HeartbeatMillis  int64 `json:"heartbeatMs"`
 		ServerTimeMillis int64 `json:"serverTime"`
+		// Program is what the server runs, and would have the agent run; nil for no wish.
+		Program *Program `json:"program,omitempty"`
 	} `json:"welcome"`
+}
+
+// Program is the program of a server. An agent gets it at /v1/agentprogram.
+type Program struct {
+	Digest   string `json:"digest"`   // hex SHA-256
+	Platform string `json:"platform"` // such as linux/amd64
 }
 
 // PingOptions say what a ping's answer should carry.

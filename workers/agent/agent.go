@@ -13,6 +13,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -20,6 +21,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -60,7 +62,11 @@ type Config struct {
 	// Silence is how long nothing may be heard; 0 is a minute.
 	Silence time.Duration
 	Version string
-	Log     *slog.Logger
+	// Update lets the server's program take the place of this one, when it is another.
+	Update bool
+	// UpdateWithin is how long that may wait, so that not all hosts ask at once.
+	UpdateWithin time.Duration
+	Log          *slog.Logger
 }
 
 type agent struct {
@@ -76,17 +82,25 @@ type agent struct {
 	line    line
 
 	accesses *accesses
-	log     *slog.Logger
+	updating atomic.Bool
+	over     context.CancelCauseFunc
+	log      *slog.Logger
 }
 
 // Run serves the host until ctx ends, through any number of connections. It
-// returns an error when it cannot begin, or when the server refuses the token.
+// returns an error when it cannot begin, or when the server refuses the token, and
+// ErrUpdated when another program has taken the place of this one.
 func Run(ctx context.Context, config Config) error {
 	a, err := newAgent(config)
 	if err != nil {
 		return err
 	}
 	defer a.desk.fences.Close()
+	if err := a.begun(); err != nil {
+		return err
+	}
+	ctx, a.over = context.WithCancelCause(ctx)
+	defer a.over(nil)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.pinger.run(groupCtx) })
 	group.Go(func() error { return a.connectAgainAndAgain(groupCtx) })
@@ -98,6 +112,9 @@ func Run(ctx context.Context, config Config) error {
 	err = group.Wait()
 	a.desk.wait()
 	a.accesses.wait()
+	if errors.Is(context.Cause(ctx), ErrUpdated) {
+		return ErrUpdated
+	}
 	if ctx.Err() != nil {
 		return nil // asked to end
 	}

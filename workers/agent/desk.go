@@ -126,6 +126,13 @@ func (d *desk) run(ctx context.Context, j *job) {
 	}
 }
 
+// idle tells whether there is no work.
+func (d *desk) idle() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.lanes) == 0
+}
+
 func (d *desk) following(ctx context.Context, done *job) *job {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -248,6 +248,8 @@ func (s *session) welcome(w wire.Welcome) {
 	s.agent.log.InfoContext(s.ctx, "connected", "server", s.agent.base.Host,
 		"agent", w.Welcome.AgentID, "epoch", w.Welcome.Epoch)
 	s.agent.desk.resend()
+	s.agent.proved()
+	s.agent.consider(s.ctx, w.Welcome.Program)
 }
 
 // OnPing answers a WebSocket ping.

@@ -2,19 +2,16 @@ package ssh
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/cattleio/cattle/shared/program"
 )
 
 const defaultHome = "/var/lib/cattle"
@@ -81,18 +78,6 @@ func (w *Ways) url(l *login, agent int64) (string, error) {
 	return "http://" + net.JoinHostPort(host, w.Settings.Get("http.port")) + "/v1", nil
 }
 
-// program is this program as hosts get it.
-var program = sync.OnceValues(func() (digest string, err error) {
-	f, err := os.Open("/proc/self/exe")
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	_, err = io.Copy(sum, f)
-	return hex.EncodeToString(sum.Sum(nil)), err
-})
-
 // machines are the names that hosts have for the machines a program is built for.
 var machines = map[string]string{"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x", "riscv64": "riscv64"}
 
@@ -141,7 +126,7 @@ echo detached`
 // already.
 func bring(ctx context.Context, l *login, env environment) (did string, err error) {
 	home := env["CATTLE_HOME"]
-	digest, err := program()
+	digest, err := program.Digest()
 	if err != nil {
 		return "", fmt.Errorf("cannot read our own program: %w", err)
 	}
@@ -167,7 +152,7 @@ func bring(ctx context.Context, l *login, env environment) (did string, err erro
 }
 
 func transfer(ctx context.Context, l *login, home, digest string) error {
-	f, err := os.Open("/proc/self/exe")
+	f, err := program.Open()
 	if err != nil {
 		return err
 	}
