@@ -58,11 +58,13 @@ func (b *browser) page() string {
 	return text
 }
 
-// again has the page read once more, in a moment.
-func (b *browser) again() {
+// again has the page read once more, in a moment, and answers false: it is not yet as it
+// should be.
+func (b *browser) again() bool {
 	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
 	defer cancel()
 	_, _ = chromedp.Run(ctx, chromedp.Evaluate[bool](`window.again ? true : (window.again = true, setTimeout(() => location.reload(), 200), true)`))
+	return false
 }
 
 // The classic walk, by somebody who has nothing but a browser.
@@ -81,7 +83,7 @@ func TestTheExplorerWalksThroughALife(t *testing.T) {
 		chromedp.SendKeys(`.create input[name="commandArgs"]`, `["120"]`),
 		chromedp.Click(box+`//button`))
 	until(t, "its page", 20*time.Second, func() bool { return strings.HasPrefix(b.page(), "/v1/containers/1i") })
-	until(t, "it to run", 30*time.Second, func() bool { b.again(); return strings.Contains(b.page(), "state\trunning") })
+	until(t, "it to run", 30*time.Second, func() bool { return strings.Contains(b.page(), "state\trunning") || b.again() })
 	made := p.list("/v1/containers?name=walked")
 	if len(made) != 1 || made[0]["command"] != "sleep" || made[0]["imageUuid"] != "sim:ubuntu" {
 		t.Fatalf("what was made is %v", made)
