@@ -79,8 +79,8 @@ type Run interface {
 	Call(ctx context.Context, c Call) (json.RawMessage, error)
 	// Graph expands a row and what it is related to, as agents get it.
 	Graph(ctx context.Context, row *schema.Row) (map[string]any, error)
-	// Progress tells the user how far the top process is.
-	Progress(ctx context.Context, message string, percent int)
+	// Progress tells the user what the top process has come to.
+	Progress(ctx context.Context, at Checkpoint)
 	// Setting returns the value in force, "" if there is none.
 	Setting(name string) string
 	// Lock serialises with other runs on name until this run's writes are durable.

@@ -3,6 +3,10 @@ package store
 import (
 	"context"
 	"errors"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/schema"
 )
 
 // Request is a command whose reply a process waits for without holding a slot.
@@ -15,6 +19,7 @@ type Request struct {
 	Name      string
 	ReplyTo   string
 	Sends     int64
+	Patient   bool   // progress is shown
 	Status    string // pending, replied, failed
 	Reply     []byte // the whole reply event
 }
@@ -31,10 +36,10 @@ func (t *Tx) SaveRequest(ctx context.Context, r Request) error {
 	if r.Status == "" {
 		r.Status = RequestPending
 	}
-	return t.later(ctx, `insert into agent_request (id, process_id, step_key, agent_id, name, reply_to, sends, status, reply)
-		values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+	return t.later(ctx, `insert into agent_request (id, process_id, step_key, agent_id, name, reply_to, sends, patient, status, reply)
+		values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		on conflict (process_id, step_key) do update set sends = excluded.sends, reply_to = excluded.reply_to`,
-		r.ID, r.ProcessID, r.StepKey, r.AgentID, r.Name, r.ReplyTo, r.Sends, r.Status, nullText(t.s.sealDocument(string(r.Reply))))
+		r.ID, r.ProcessID, r.StepKey, r.AgentID, r.Name, r.ReplyTo, r.Sends, r.Patient, r.Status, nullText(t.s.sealDocument(string(r.Reply))))
 }
 
 // Requests reads what a process has asked and not yet used, by step.
@@ -114,12 +119,44 @@ func (t *Tx) notAsked(ctx context.Context, id string, agent int64, administrator
 	return ErrNotAsked
 }
 
-// Extend pushes the moment at which a waiting process is run again, because its
-// agent reports progress. A handler from outside cannot do that.
-func (s *Store) Extend(ctx context.Context, id string, agent int64, administrator bool, millis int64) error {
-	return s.Write(ctx, "progress", func(t *Tx) error {
-		_, err := t.exec(ctx, `update process_instance set due_at = `+s.now()+` + ? where end_time is null and lease_until is null
-			and id = (select process_id from agent_request where id = ? and agent_id <> 0 and (agent_id = ? or ?) and status = 'pending')`, millis, id, agent, administrator)
-		return err
+// StoreProgress pushes the moment at which a waiting process is run again, because its agent
+// reports progress. Where that was asked for it shows it on the resource of the process, which
+// it returns. A handler from outside cannot do that.
+func (s *Store) StoreProgress(ctx context.Context, id string, agent int64, administrator bool, millis int64, message string, percent *int) (*schema.Row, error) {
+	var row *schema.Row
+	err := s.Write(ctx, "progress", func(t *Tx) (err error) {
+		const waits = `end_time is null and lease_until is null and not canceled`
+		row = nil
+		p, shown := &Process{}, false
+		err = t.one(ctx, `select process_id, patient from agent_request where id = ? and agent_id <> 0 and (agent_id = ? or ?) and status = 'pending'`,
+			[]any{id, agent, administrator}, &p.ID, &shown)
+		if err == nil {
+			p, err = s.scanProcess(t.query(ctx, `select `+processColumns+s.now()+` from process_instance where id = ? and `+waits, p.ID))
+		}
+		if err == nil && shown {
+			row, err = t.show(ctx, p, message, percent)
+		}
+		if err != nil {
+			return err
+		}
+		return t.must(ctx, ErrConflict, `update process_instance set due_at = `+s.now()+` + ? where id = ? and run_epoch = ? and `+waits, millis, p.ID, p.RunEpoch)
 	})
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) {
+		return nil, nil // it goes on, or something else has begun: who comes next says more
+	}
+	return row, err
+}
+
+// show tells the user of the resource of a process what an agent says.
+func (t *Tx) show(ctx context.Context, p *Process, message string, percent *int) (*schema.Row, error) {
+	typ := resource.All.Type(p.ResourceType)
+	if typ == nil {
+		return nil, ErrNotFound
+	}
+	row, err := t.Get(ctx, typ, p.ResourceID)
+	if err != nil {
+		return nil, err
+	}
+	process.Reached(p.Data).Show(row, message, percent)
+	return row, t.Update(ctx, row)
 }

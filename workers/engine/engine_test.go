@@ -188,6 +188,80 @@ func TestASilentAgentHoldsNoWorker(t *testing.T) {
 	})
 }
 
+// A host takes long over an image, and says how far it is: the user reads it although no worker
+// waits, and the host is given more time. What it says of other work gives it time alone, and
+// what others say, or when something else has begun, nothing.
+func TestProgressIsShownWhileAProcessWaits(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		image := w.post("image", map[string]any{"uuid": "sim:large"}) // no host has it yet
+		w.work(k)
+		c := w.container(map[string]any{"imageId": image.ID()})
+		silent, asked := wire.StorageImageActivate, (*wire.Event)(nil)
+		w.agent.mute = func(e *wire.Event) bool {
+			asked = e
+			return e.Name == silent
+		}
+		says := func(agent int64, message string, percent int) (row *schema.Row, longer bool) {
+			t.Helper()
+			w.hurry()
+			reply, err := asked.Reply(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			reply.Transitioning, reply.TransitioningMessage = wire.Text(wire.Progress), wire.Text(message)
+			if percent >= 0 {
+				reply.TransitioningProgress = &percent
+			}
+			_ = w.worker().Accept(w.ctx, wire.Answer{AgentID: agent, Reply: reply})
+			due, err := w.store.Due(w.ctx, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return w.again(c), len(due) == 0
+		}
+		reads := func(row *schema.Row, message string, percent float64) {
+			t.Helper()
+			if row.Field("transitioningMessage") != message || row.Field("transitioningProgress") != percent {
+				t.Errorf("the user reads %v, %v, not %s, %v", row.Field("transitioningMessage"), row.Field("transitioningProgress"), message, percent)
+			}
+		}
+		w.once(k, c)
+		reads(w.again(c), "create storage", 10)
+		for _, said := range []struct {
+			agent   int64
+			message string
+			percent int
+			reads   string
+			shown   float64
+			longer  bool
+		}{
+			{1, "layer 3 of 6", 50, "create storage : layer 3 of 6", 50, true},
+			{1, "", 75, "create storage", 70, true},
+			{1, "unpacking", -1, "create storage : unpacking", 10, true},
+			{1, "done soon", 200, "create storage : done soon", 90, true},
+			{999, "of another", 1, "create storage : done soon", 90, false},
+		} {
+			row, longer := says(said.agent, said.message, said.percent)
+			if reads(row, said.reads, said.shown); longer != said.longer {
+				t.Errorf("after %q of agent %d it has longer: %v", said.message, said.agent, longer)
+			}
+		}
+		silent = wire.ComputeInstanceActivate
+		w.once(k, c)
+		row, longer := says(1, "booting", 50)
+		if reads(row, "create compute", 90); !longer {
+			t.Error("a host that says how it starts an instance is given no time")
+		}
+		w.act(c, "instance.remove")
+		if row, longer = says(1, "booting", 60); row.Field("transitioningMessage") != nil || longer {
+			t.Errorf("when it is being removed the user reads %v", row.Field("transitioningMessage"))
+		}
+	})
+}
+
 func TestAnAgentIsAskedAsOftenAsItsSettingsSay(t *testing.T) {
 	t.Parallel()
 	testkit.Databases(t, func(t *testing.T, address string) {

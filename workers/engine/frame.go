@@ -385,7 +385,7 @@ func (f *frame) Call(ctx context.Context, c process.Call) (json.RawMessage, erro
 		return nil, err
 	}
 	if asked == nil {
-		asked = &store.Request{ID: newID(), ProcessID: r.p.ID, StepKey: step, AgentID: c.AgentID, Name: strings.ToValidUTF8(c.Name[:min(len(c.Name), 128)], "")}
+		asked = &store.Request{ID: newID(), ProcessID: r.p.ID, StepKey: step, AgentID: c.AgentID, Patient: c.Patient, Name: strings.ToValidUTF8(c.Name[:min(len(c.Name), 128)], "")}
 	}
 	asked.ReplyTo = r.e.Caller.ReplyName(asked.ID)
 	event, err := f.event(c, asked, timeout)
@@ -393,7 +393,7 @@ func (f *frame) Call(ctx context.Context, c process.Call) (json.RawMessage, erro
 		return nil, err
 	}
 	wait, answered := r.e.patience.begin(addressee(c), timeout)
-	reply, err := r.e.Caller.Send(ctx, agent, event, wait, f.progress(ctx, c))
+	reply, err := r.e.Caller.Send(ctx, agent, event, wait, f.progress(c))
 	answered(err == nil)
 	switch {
 	case errors.Is(err, ErrOffline) && c.OrGone:
@@ -549,34 +549,32 @@ func (f *frame) event(c process.Call, q *store.Request, timeout time.Duration) (
 	return e, nil
 }
 
-func (f *frame) progress(ctx context.Context, c process.Call) func(*wire.Event) {
+func (f *frame) progress(c process.Call) func(*wire.Event) {
 	if !c.Patient {
 		return nil
 	}
-	return func(e *wire.Event) {
-		percent := -1
-		if e.TransitioningProgress != nil {
-			percent = *e.TransitioningProgress
-		}
-		f.Progress(ctx, wire.Value(e.TransitioningMessage), percent)
-	}
+	return func(e *wire.Event) { f.show(wire.Value(e.TransitioningMessage), e.TransitioningProgress) }
 }
 
-// Progress tells the user how far the top process is. It is saved with the next
-// unit of the run.
-func (f *frame) Progress(_ context.Context, message string, percent int) {
+// Progress notes what the top process has come to.
+func (f *frame) Progress(_ context.Context, at process.Checkpoint) {
+	at.Keep(f.r.top.data)
+	f.show("", nil)
+}
+
+// show tells the user how far the top process is. It is saved with the next unit of the run.
+func (f *frame) show(message string, percent *int) {
 	row := f.r.top.row
-	if message != "" {
-		row.SetField("transitioningMessage", message)
-	}
-	if percent >= 0 && percent <= 100 {
-		row.SetField("transitioningProgress", percent)
-	}
+	process.Reached(f.r.top.data).Show(row, message, percent)
 	f.r.show(row)
-	c := Change{Type: row.Type().Name, ID: row.ID(), Account: row.Int("accountId"), State: row.State(), Progress: true}
+	c := progressed(row)
 	if !slices.Contains(f.r.changes, c) { // told once for each unit
 		f.r.changes = append(f.r.changes, c)
 	}
+}
+
+func progressed(row *schema.Row) Change {
+	return Change{Type: row.Type().Name, ID: row.ID(), Account: row.Int("accountId"), State: row.State(), Progress: true}
 }
 
 var _ process.Run = (*frame)(nil)

@@ -486,14 +486,20 @@ func (r *run) suspend(ctx context.Context, w *process.WaitingError) error {
 	return nil
 }
 
-// Accept stores a reply that no run waits for any more and wakes its process.
+// Accept stores a reply that no run waits for any more and wakes its process, or shows what
+// it says of progress.
 func (e *Engine) Accept(ctx context.Context, a wire.Answer) error {
 	reply := a.Reply
 	if len(reply.PreviousIDs) == 0 {
 		return nil
 	}
 	if !reply.IsFinal() {
-		return e.Store.Extend(ctx, reply.PreviousIDs[0], a.AgentID, a.Any, e.Settings.Int(timeoutOf(a.AgentID)))
+		row, err := e.Store.StoreProgress(ctx, reply.PreviousIDs[0], a.AgentID, a.Any, e.Settings.Int(timeoutOf(a.AgentID)),
+			wire.Value(reply.TransitioningMessage), reply.TransitioningProgress)
+		if row != nil {
+			e.Tell([]Change{progressed(row)})
+		}
+		return err
 	}
 	raw, err := wire.Encode(reply)
 	if err != nil {

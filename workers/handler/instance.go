@@ -191,7 +191,7 @@ func instanceStart(ctx context.Context, run process.Run) (*process.Answer, error
 	}
 	percent := 0
 	for _, s := range startSteps {
-		run.Progress(ctx, s.name, percent)
+		run.Progress(ctx, process.Checkpoint{Name: s.name, Done: percent, Weight: s.weight})
 		if err := s.run(ctx, run, instance); err != nil {
 			return nil, startFailed(ctx, run, s.name, err)
 		}
