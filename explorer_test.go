@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,13 +59,18 @@ func (b *browser) page() string {
 	return text
 }
 
-// again has the page read once more, in a moment, and answers false: it is not yet as it
-// should be.
-func (b *browser) again() bool {
+// shows tells whether the page says something, and else has it read once more, in a
+// moment. It is one step: the next page may be as it should be.
+func (b *browser) shows(text string) bool {
 	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
 	defer cancel()
-	_, _ = chromedp.Run(ctx, chromedp.Evaluate[bool](`window.again ? true : (window.again = true, setTimeout(() => location.reload(), 200), true)`))
-	return false
+	yes, _ := chromedp.Run(ctx, chromedp.Evaluate[bool](`(() => {
+		if (document.readyState !== "complete") { return false; }
+		const there = !!document.body && document.body.innerText.includes(`+strconv.Quote(text)+`);
+		if (!there && !window.again) { window.again = setTimeout(() => location.reload(), 200); }
+		return there;
+	})()`))
+	return yes
 }
 
 // The classic walk, by somebody who has nothing but a browser.
@@ -83,7 +89,7 @@ func TestTheExplorerWalksThroughALife(t *testing.T) {
 		chromedp.SendKeys(`.create input[name="commandArgs"]`, `["120"]`),
 		chromedp.Click(box+`//button`))
 	until(t, "its page", 20*time.Second, func() bool { return strings.HasPrefix(b.page(), "/v1/containers/1i") })
-	until(t, "it to run", 30*time.Second, func() bool { return strings.Contains(b.page(), "state\trunning") || b.again() })
+	until(t, "it to run", 30*time.Second, func() bool { return b.shows("state\trunning") })
 	made := p.list("/v1/containers?name=walked")
 	if len(made) != 1 || made[0]["command"] != "sleep" || made[0]["imageUuid"] != "sim:ubuntu" {
 		t.Fatalf("what was made is %v", made)
