@@ -196,6 +196,48 @@ func TestAWakeDuringAnAttemptIsNotLost(t *testing.T) {
 	})
 }
 
+// Of those that wait for one resource the next is the one with the highest priority, of
+// equals the oldest; of all that are due the same are looked at first.
+func TestTheMostUrgentIsNext(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		ctx := context.Background()
+		s := testkit.Store(t, address)
+		row := store.NewRow(resource.All.Type("agent"), 1, map[string]any{"state": "active"})
+		must(t, s.Write(ctx, "test", func(tx *store.Tx) error { return tx.Insert(ctx, row) }))
+		named := map[int64]string{}
+		for _, l := range []struct {
+			name     string
+			priority int
+		}{{"old", 0}, {"urgent", 100}, {"as urgent", 100}, {"young", 0}} {
+			must(t, s.Write(ctx, "test", func(tx *store.Tx) error {
+				launched, err := tx.Launch(ctx, store.Launch{Process: resource.All.Process("agent.reconnect"), Row: row, Priority: l.priority})
+				if err == nil {
+					named[launched.ID] = l.name
+				}
+				return err
+			}))
+		}
+		due, err := s.Due(ctx, 2)
+		must(t, err)
+		for _, b := range due {
+			if b.Priority != 100 {
+				t.Errorf("%s is looked at first", named[b.ID])
+			}
+		}
+		for _, want := range []string{"urgent", "as urgent", "old", "young"} {
+			var bells []store.Bell
+			must(t, s.Write(ctx, "test", func(tx *store.Tx) error { return tx.WakeNext(ctx, "agent", row.Key(), 0, &bells) }))
+			if len(bells) != 1 || named[bells[0].ID] != want {
+				t.Fatalf("next is %v, not %s", bells, want)
+			}
+			var p *store.Process
+			must(t, s.Write(ctx, "test", func(tx *store.Tx) (err error) { p, err = tx.Claim(ctx, bells[0].ID, "here", 60_000); return err }))
+			must(t, s.Write(ctx, "test", func(tx *store.Tx) error { return tx.Finish(ctx, p, process.Canceled) }))
+		}
+	})
+}
+
 func TestAWriteOfAnOldCopyIsRefused(t *testing.T) {
 	t.Parallel()
 	testkit.Databases(t, func(t *testing.T, address string) {
