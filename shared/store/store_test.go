@@ -8,6 +8,7 @@ import (
 
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/store"
 	"github.com/cattleio/cattle/shared/testkit"
 )
@@ -167,30 +168,43 @@ func TestAWakeDuringAnAttemptIsNotLost(t *testing.T) {
 	testkit.Databases(t, func(t *testing.T, address string) {
 		ctx := context.Background()
 		s := testkit.Store(t, address)
-		row := store.NewRow(resource.All.Type("account"), 1, nil)
-		launch := func(name string) (l *store.Launched) {
+		for what, wake := range map[string]func(row *schema.Row){
+			"": func(*schema.Row) {},
+			"a launch": func(row *schema.Row) {
+				must(t, s.Write(ctx, "test", func(tx *store.Tx) error {
+					_, err := tx.Launch(ctx, store.Launch{Process: resource.All.Process("account.remove"), Row: row})
+					return err
+				}))
+			},
+			"a reply": func(*schema.Row) {
+				bells, err := s.StoreReply(ctx, "asked", 7, false, []byte("{}"))
+				if must(t, err); len(bells) != 1 {
+					t.Errorf("a reply wakes %d processes", len(bells))
+				}
+			},
+		} {
+			row := store.NewRow(resource.All.Type("account"), 1, nil)
+			var l *store.Launched
 			must(t, s.Write(ctx, "test", func(tx *store.Tx) (err error) {
-				l, err = tx.Launch(ctx, store.Launch{Process: resource.All.Process(name), Row: row})
+				l, err = tx.Launch(ctx, store.Launch{Process: resource.All.Process("account.create"), Row: row})
 				return err
 			}))
-			return l
-		}
-		id := launch("account.create").ID
-		for _, woken := range []bool{false, true} {
 			var p *store.Process
-			must(t, s.Write(ctx, "hasten", func(tx *store.Tx) error { _, err := tx.Hasten(ctx, id); return err }))
-			must(t, s.Write(ctx, "claim", func(tx *store.Tx) (err error) { p, err = tx.Claim(ctx, id, "here", 60_000); return err }))
-			if woken {
-				launch("account.remove")
-			}
+			must(t, s.Write(ctx, "claim", func(tx *store.Tx) (err error) {
+				if p, err = tx.Claim(ctx, l.ID, "here", 60_000); err == nil && what == "a reply" {
+					err = tx.SaveRequest(ctx, store.Request{ID: "asked", ProcessID: l.ID, StepKey: "step", AgentID: 7, Name: "ping"})
+				}
+				return err
+			}))
+			wake(row)
 			var due bool
 			must(t, s.Write(ctx, "pause", func(tx *store.Tx) (err error) {
 				_, due, err = tx.Pause(ctx, p, store.Pause{DelayMillis: 60_000})
 				return err
 			}))
-			err := s.Write(ctx, "claim", func(tx *store.Tx) error { _, err := tx.Claim(ctx, id, "there", 60_000); return err })
-			if due != woken || woken && err != nil || !woken && !errors.Is(err, store.ErrNotFound) {
-				t.Errorf("woken: %v; it is due: %v; who looks is answered %v", woken, due, err)
+			err := s.Write(ctx, "claim", func(tx *store.Tx) error { _, err := tx.Claim(ctx, l.ID, "there", 60_000); return err })
+			if woken := what != ""; due != woken || woken && err != nil || !woken && !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("woken by %q it is due: %v; who looks is answered %v", what, due, err)
 			}
 		}
 	})

@@ -182,6 +182,9 @@ func TestASilentAgentHoldsNoWorker(t *testing.T) {
 		if err := w.worker().Accept(w.ctx, wire.Answer{AgentID: w.find("agent", nil)[0].ID(), Reply: reply}); err != nil { // any server may store it
 			t.Fatal(err)
 		}
+		if due, err := w.store.Due(w.ctx, 10); err != nil || len(due) != 1 {
+			t.Errorf("behind the reply %d processes are due: %v", len(due), err)
+		}
 		w.agent.fail = func(e *wire.Event) string { return "asked twice" } // the stored reply is used
 		w.once(w.worker(), c)
 		w.want(c, "running")
@@ -249,15 +252,18 @@ func TestProgressIsShownWhileAProcessWaits(t *testing.T) {
 				t.Errorf("after %q of agent %d it has longer: %v", said.message, said.agent, longer)
 			}
 		}
-		silent = wire.ComputeInstanceActivate
+		w.act(c, "instance.remove")
+		if row, longer := says(1, "layer 6 of 6", 60); row.Field("transitioningMessage") != nil || longer {
+			t.Errorf("when it is being removed the user reads %v", row.Field("transitioningMessage"))
+		}
+		silent, c = wire.ComputeInstanceActivate, w.container(nil)
 		w.once(k, c)
 		row, longer := says(1, "booting", 50)
-		if reads(row, "create compute", 90); !longer {
-			t.Error("a host that says how it starts an instance is given no time")
+		if reads(row, "create compute", 90); longer { // what is being removed is due
+			t.Error("the removal waits for the other")
 		}
-		w.act(c, "instance.remove")
-		if row, longer = says(1, "booting", 60); row.Field("transitioningMessage") != nil || longer {
-			t.Errorf("when it is being removed the user reads %v", row.Field("transitioningMessage"))
+		if p := w.find("processInstance", process.Match{"resourceType": "instance", "resourceId": c.Key()})[0]; p.Int("dueAt") == 0 {
+			t.Error("a host that says how it starts an instance is given no time")
 		}
 	})
 }
@@ -647,6 +653,56 @@ func TestBusyIsNoAttempt(t *testing.T) {
 		w.agent.mute = nil
 		w.work(k)
 		w.want(c, "stopped")
+	})
+}
+
+// A process that failed and backs off holds nothing meanwhile, though it was in the middle of
+// its work: another may have what it had, and goes first.
+func TestWhoBacksOffHoldsNothing(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		c := w.container(nil)
+		w.agent.fail = func(e *wire.Event) string {
+			if e.Name == wire.ComputeInstanceActivate {
+				return "broken"
+			}
+			return ""
+		}
+		w.once(k, c)
+		tie := w.find("instanceHostMap", process.Match{"instanceId": c.ID()})[0]
+		w.want(tie, "activating")
+		w.act(tie, "instancehostmap.deactivate")
+		w.once(k, tie)
+		if got := w.processes(tie); got != "instancehostmap.deactivate DONE" {
+			t.Errorf("beside a start that backs off: %s", got)
+		}
+	})
+}
+
+// What is removed can be restored for as long as the settings say, its type's before that of all.
+func TestWhatIsRemovedCanBeRestoredForAWhile(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.set(map[string]string{"object.network.remove.time.delay.seconds": "5"})
+		for typ, seconds := range map[string]int64{"network": 5, "account": 60} {
+			row := w.post(typ, nil)
+			w.work(k)
+			w.act(row, typ+".deactivate")
+			w.work(k)
+			w.act(row, typ+".remove")
+			w.work(k)
+			if got := w.again(row); got.State() != "removed" || got.Int("removed") == 0 || got.Int("removeTime") != got.Int("removed")+1000*seconds {
+				t.Errorf("the %s is %s since %d, until %d", typ, got.State(), got.Int("removed"), got.Int("removeTime"))
+			}
+			w.act(row, typ+".restore")
+			w.work(k)
+			if got := w.again(row); got.State() != "inactive" || got.Get("removed") != nil || got.Get("removeTime") != nil {
+				t.Errorf("restored it is %v", got.Map())
+			}
+		}
 	})
 }
 
