@@ -15,29 +15,20 @@ func TestWhatAnAgentGainsIsTakenIn(t *testing.T) {
 	installations(t, func(t *testing.T, in *installation) {
 		in.env = append(in.env, "CATTLE_AGENT_PING_RESOURCES_EVERY=1", "CATTLE_TASK_AGENT_PING_SCHEDULE=86400", "CATTLE_AGENT_RESOURCE_MONITOR_CACHE_RESOURCE_SECONDS=0")
 		p := in.start()
-		a := p.event("grows")
-		l := p.listen("", fmt.Sprintf(`{"agentId":%q,"eventNames":["ping"]}`, a.id()))
 		var hosts atomic.Int64
 		hosts.Store(1)
-		var answers sync.WaitGroup
-		defer answers.Wait()
-		defer l.close()
-		answers.Go(func() {
-			for r := range l.frames {
-				if r["replyTo"] == nil {
-					continue
-				}
-				var has []object
-				if options, _ := data(r)["options"].(map[string]any); options["resources"] == true {
-					has = append(has, object{"type": "physicalHost", "kind": "classic", "uuid": "grows-machine"})
-					for n := range hosts.Load() {
-						has = append(has, object{"type": "host", "kind": "classic", "uuid": fmt.Sprint("grows-host-", n), "physicalHostUuid": "grows-machine"},
-							object{"type": "storagePool", "kind": "classic", "uuid": "grows-pool", "hostUuid": fmt.Sprint("grows-host-", n)})
-					}
-				}
-				p.reply(r, object{"data": object{"options": data(r)["options"], "resources": has}})
+		a, leave := p.reports("grows", func(options map[string]any) (has []object) {
+			if options["resources"] != true {
+				return nil
 			}
+			has = append(has, object{"type": "physicalHost", "kind": "classic", "uuid": "grows-machine"})
+			for n := range hosts.Load() {
+				has = append(has, object{"type": "host", "kind": "classic", "uuid": fmt.Sprint("grows-host-", n), "physicalHostUuid": "grows-machine"},
+					object{"type": "storagePool", "kind": "classic", "uuid": "grows-pool", "hostUuid": fmt.Sprint("grows-host-", n)})
+			}
+			return has
 		})
+		defer leave()
 		p.becomes("/v1/agents/"+a.id(), "active")
 		hosts.Store(2)
 		until(t, "the second host and its pool", 30*time.Second, func() bool {
@@ -55,25 +46,34 @@ func TestWhatAnAgentGainsIsTakenIn(t *testing.T) {
 	})
 }
 
-// meddles joins an agent that reports a pool for the host of another, and a host of its
-// own behind it: the host comes, the pool does not.
-func (p *program) meddles(host string) {
+// reports joins an agent that answers pings alone, with what it has. It goes when leave is
+// called.
+func (p *program) reports(uuid string, has func(options map[string]any) []object) (a object, leave func()) {
 	p.t.Helper()
-	a := p.event("meddles")
+	a = p.event(uuid)
 	l := p.listen("", fmt.Sprintf(`{"agentId":%q,"eventNames":["ping"]}`, a.id()))
 	var answers sync.WaitGroup
-	defer answers.Wait()
-	defer l.close()
 	answers.Go(func() {
 		for r := range l.frames {
 			if r["replyTo"] == nil {
 				continue
 			}
-			has := []object{{"type": "storagePool", "kind": "classic", "uuid": "meddles-pool", "hostUuid": host},
-				{"type": "host", "kind": "classic", "uuid": "meddles-host"}, {"type": "storagePool", "kind": "classic", "uuid": "meddles-own", "hostUuid": "meddles-host"}}
-			p.reply(r, object{"data": object{"options": data(r)["options"], "resources": has}})
+			options, _ := data(r)["options"].(map[string]any)
+			p.reply(r, object{"data": object{"options": options, "resources": has(options)}})
 		}
 	})
+	return a, func() { l.close(); answers.Wait() }
+}
+
+// meddles joins an agent that reports a pool for the host of another, and a host of its
+// own behind it: the host comes, the pool does not.
+func (p *program) meddles(host string) {
+	p.t.Helper()
+	a, leave := p.reports("meddles", func(map[string]any) []object {
+		return []object{{"type": "storagePool", "kind": "classic", "uuid": "meddles-pool", "hostUuid": host},
+			{"type": "host", "kind": "classic", "uuid": "meddles-host"}, {"type": "storagePool", "kind": "classic", "uuid": "meddles-own", "hostUuid": "meddles-host"}}
+	})
+	defer leave()
 	p.becomes("/v1/agents/"+a.id(), "active")
 	until(p.t, "its own pool", 30*time.Second, func() bool {
 		p.ping()

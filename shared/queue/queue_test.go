@@ -13,16 +13,23 @@ import (
 	"github.com/cattleio/cattle/shared/testkit"
 )
 
-// The reconciler holds back while much waits, so the depth must be known from the
-// first bell on, whichever queue it went to.
-func TestTheDepthIsKnownWhicheverQueuesThereAre(t *testing.T) {
-	t.Parallel()
+// empty is a Redis of the test's own.
+func empty(t *testing.T) *redis.Client {
+	t.Helper()
 	options, err := redis.ParseURL(testkit.RedisDB(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	client := redis.NewClient(options)
-	defer client.Close()
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// The reconciler holds back while much waits, so the depth must be known from the
+// first bell on, whichever queue it went to.
+func TestTheDepthIsKnownWhicheverQueuesThereAre(t *testing.T) {
+	t.Parallel()
+	client := empty(t)
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	q := New(client, slog.New(slog.DiscardHandler))
@@ -54,12 +61,7 @@ func TestTheDepthIsKnownWhicheverQueuesThereAre(t *testing.T) {
 // keeps nobody from ringing again: another worker looks.
 func TestABellThatADeadWorkerTookIsRungAgain(t *testing.T) {
 	t.Parallel()
-	options, err := redis.ParseURL(testkit.RedisDB(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := redis.NewClient(options)
-	defer client.Close()
+	client := empty(t)
 	ctx, stop := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	defer func() { stop(); serving.Wait() }()
@@ -97,12 +99,7 @@ func TestABellThatADeadWorkerTookIsRungAgain(t *testing.T) {
 // for again and again; what it cannot hear soon goes to the queue, where others hear it.
 func TestABusyWorkerHearsItsOwnBellsInOrder(t *testing.T) {
 	t.Parallel()
-	options, err := redis.ParseURL(testkit.RedisDB(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := redis.NewClient(options)
-	defer client.Close()
+	client := empty(t)
 	ctx, stop := context.WithCancel(context.Background())
 	q := New(client, slog.New(slog.DiscardHandler))
 	looked, goOn := make(chan int64), make(chan bool)
