@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -677,6 +678,58 @@ func TestWhoBacksOffHoldsNothing(t *testing.T) {
 		w.once(k, tie)
 		if got := w.processes(tie); got != "instancehostmap.deactivate DONE" {
 			t.Errorf("beside a start that backs off: %s", got)
+		}
+	})
+}
+
+// A newer server has launched what this one does not know: it is left to that one, and looked
+// at again after half a minute.
+func TestWhatAServerDoesNotKnowIsLeftToOthers(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		network := w.post("network", nil)
+		p := w.find("processInstance", process.Match{"resourceType": "network"})[0]
+		w.sql("update process_instance set process_name = 'network.fly' where id = " + p.Key())
+		before, _ := w.store.Now(w.ctx)
+		w.once(k, network)
+		if row := w.again(p); row.Get("endTime") != nil || row.Int("attempts") != 0 || row.Get("runningProcessServerId") != nil || row.Int("dueAt") < before+30_000 {
+			t.Errorf("it is %v", row.Map())
+		}
+		w.sql("update process_instance set process_name = 'network.create' where id = " + p.Key())
+		w.work(k)
+		w.want(network, "active")
+	})
+}
+
+// Logic that lets the refusal of a process inside it pass, or asks for a delegate that there is
+// not, has failed: its process neither ends nor goes on as another one.
+func TestARefusalInsideIsAFailure(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		other := w.post("network", nil)
+		w.work(w.worker())
+		for name, logic := range map[string]func(ctx context.Context, run process.Run) (*process.Answer, error){
+			"a refusal": func(ctx context.Context, run process.Run) (*process.Answer, error) {
+				return nil, run.Execute(ctx, "network.restore", other, nil)
+			},
+			"a delegate that does not fit": func(context.Context, process.Run) (*process.Answer, error) {
+				return &process.Answer{Delegate: true}, nil
+			},
+		} {
+			network := w.post("network", nil)
+			w.work(w.worker())
+			w.act(network, "network.update")
+			w.once(w.worker(process.Handler{Name: "Fail", Stage: process.Pre, Processes: []string{"network.update"}, Run: logic}), network)
+			w.want(network, "updating-active")
+			p := w.find("processInstance", process.Match{"resourceType": "network", "resourceId": network.Key(), "processName": "network.update"})[0]
+			if p.Str("exitReason") != "UNKNOWN_EXCEPTION" || p.Get("endTime") != nil || p.Int("attempts") != 1 {
+				t.Errorf("after %s it is %v", name, p.Map())
+			}
+			w.work(w.worker())
+			w.want(network, "active")
 		}
 	})
 }

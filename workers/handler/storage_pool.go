@@ -9,11 +9,12 @@ import (
 
 func storagePoolHandlers() []process.Handler {
 	sim := on("SimulatorPoolCreate", simulatorPool, "storagepool.create")
-	sim.Priority = process.Specific
+	libvirt := on("AddLibvirtDefaultImages", machineImages, "storagepool.activate")
+	sim.Priority, libvirt.Priority = process.Specific, process.Specific
 	return []process.Handler{
 		sim,
 		before("DockerStoragePoolCreate", process.Specific, dockerPool, "storagepool.create"),
-		before("LibvirtStoragePoolActivate", process.Specific, machineImages, "storagepool.activate"),
+		libvirt,
 	}
 }
 
