@@ -205,7 +205,7 @@ func TestAUserLooksAtAContainer(t *testing.T) {
 // A ticket is good once and for what it was given for; without one nobody gets in.
 func TestATicketIsGoodOnce(t *testing.T) {
 	t.Parallel()
-	p := embedded(t)
+	p := embedded(t, "CATTLE_GATEWAY_CONNECTIONS_MAX=2") // the agent's, and one more
 	path, _ := p.onAHost(p)
 	if status, o := p.ask("POST", path+"/?action=execute", object{"command": []string{"echo"}}); status == 200 {
 		t.Errorf("a container that is not running yet may be entered: %v", o)
@@ -223,6 +223,17 @@ func TestATicketIsGoodOnce(t *testing.T) {
 			t.Errorf("%s lets in", what)
 		}
 	}
+	if status, _ := p.tries(p.ticket(path, "logs", object{}), "Sec-WebSocket-Version: 7"); status != 400 {
+		t.Errorf("what is no clean upgrade is answered with %d", status)
+	}
+	until(t, "its place to be free again", 10*time.Second, func() bool {
+		l, err := look(t, p.ticket(path, "logs", object{}))
+		if err == nil {
+			go l.conn.ReadLoop()
+			l.ends()
+		}
+		return err == nil
+	})
 	resp, err := http.Get(p.url + "/v1/hostaccess?token=1")
 	if err != nil {
 		t.Fatal(err)

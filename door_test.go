@@ -18,11 +18,17 @@ import (
 // upgrade asks for a WebSocket and, if it got one, leaves again.
 func (p *program) upgrade(header ...string) (status int, after int) {
 	p.t.Helper()
-	req, err := http.NewRequest("GET", p.url+"/v1/subscribe?eventNames=demo", nil)
+	return p.tries(p.url+"/v1/subscribe?eventNames=demo", header...)
+}
+
+// tries is upgrade at any address.
+func (p *program) tries(address string, header ...string) (status int, after int) {
+	p.t.Helper()
+	req, err := http.NewRequest("GET", strings.Replace(address, "ws:", "http:", 1), nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	for _, pair := range append(header, "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==") {
+	for _, pair := range append([]string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}, header...) {
 		name, value, _ := strings.Cut(pair, ": ")
 		req.Header.Set(name, value)
 	}
