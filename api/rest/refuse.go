@@ -77,7 +77,7 @@ func appendFault(b []byte, id string, f *fault.Fault) []byte {
 	switch {
 	case field:
 		o.raw("message", "null")
-	case f.Message != "" && f.Status < 500:
+	case f.Message != "" && f.Status != fiber.StatusInternalServerError:
 		o.text("message", f.Message)
 	default:
 		o.text("message", f.Code)
