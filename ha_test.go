@@ -10,11 +10,7 @@ import (
 // ping runs the task agent.ping by hand.
 func (p *program) ping() {
 	p.t.Helper()
-	for _, task := range p.list("/v1/tasks?name=agent.ping") {
-		p.ask("POST", "/v1/tasks/"+task.id()+"/?action=execute", object{})
-		return
-	}
-	p.t.Fatal("there is no task agent.ping")
+	p.task("agent.ping")
 }
 
 // processes lists what was done with a container, in order.

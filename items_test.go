@@ -63,13 +63,14 @@ func (p *program) items(agent string) map[string]string {
 // task runs a task now.
 func (p *program) task(name string) {
 	p.t.Helper()
-	for _, task := range p.list("/v1/tasks?name=" + name) {
-		if status, o := p.ask("POST", "/v1/tasks/"+task.id()+"?action=execute", object{}); status != 200 {
-			p.t.Fatalf("%s is refused: %v", name, o)
-		}
-		return
+	var tasks []object
+	until(p.t, "the tasks of a new server", 20*time.Second, func() bool {
+		tasks = p.list("/v1/tasks?name=" + name)
+		return len(tasks) == 1
+	})
+	if status, o := p.ask("POST", "/v1/tasks/"+tasks[0].id()+"?action=execute", object{}); status != 200 {
+		p.t.Fatalf("%s is refused: %v", name, o)
 	}
-	p.t.Fatalf("there is no task %s", name)
 }
 
 // An agent whose configuration the server looks after becomes active once it has applied

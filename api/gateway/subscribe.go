@@ -103,6 +103,7 @@ func (g *Gateway) serveAgent(w http.ResponseWriter, r *http.Request, who *wire.C
 	if r.Method == http.MethodGet && strings.Contains(r.Header.Get("Sec-WebSocket-Protocol"), wire.Subprotocol) {
 		s.modern, s.quiet, protocol = true, true, wire.Subprotocol
 	}
+	s.early = !s.modern // who is shown pings sees one before any command
 	s.every, s.pings = min(3*g.pingEvery(), heartbeat), g.pings()
 	if s.modern {
 		s.every = heartbeat

@@ -14,7 +14,7 @@ var configContent = Kind{
 		Access: schema.Access{schema.SuperAdmin: "cr", schema.Admin: "crud", schema.ReadAdmin: "r", schema.Agent: "ru"},
 		Own: []*schema.Field{
 			schema.Ref("agentId", "agent").Shown().Bare("c").For(schema.Admin, "cru").For(schema.Agent, "ru"),
-			schema.New("current", "string").Shown().Bare("").NeverNull(),
+			schema.New("current", "string").Shown().Bare("").NeverNull().For(schema.Admin, "r"),
 			schema.New("id", "string").Shown().Bare("").NeverNull().For(schema.Admin, "r"),
 			schema.New("version", "string").Shown().Bare("").NeverNull().For(schema.Admin, "r").For(schema.Agent, "ru"),
 		},
