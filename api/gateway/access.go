@@ -128,8 +128,12 @@ func (g *Gateway) accessed(payload string) {
 	g.mu.Lock()
 	a := g.accesses[said.Reply.PreviousIDs[0]]
 	g.mu.Unlock()
-	if a != nil && said.AgentID == a.grant.AgentID {
+	switch {
+	case a != nil && said.AgentID == a.grant.AgentID:
 		a.show(said.Reply)
+	case a == nil && !said.Reply.IsFinal(): // the user has gone, and the host has not heard it
+		gone := &access{g: g, id: said.Reply.PreviousIDs[0], grant: wire.Ticket{AgentID: said.AgentID}}
+		go gone.send(wire.AccessPart{Close: true})
 	}
 }
 
@@ -159,7 +163,7 @@ func (a *access) tell(e *wire.Event) {
 		return
 	}
 	heard, err := a.g.Bus.Publish(ctx, wire.AgentChannel(strconv.FormatInt(a.grant.AgentID, 10)), text)
-	if err != nil || heard == 0 {
+	if (err != nil || heard == 0) && a.out != nil {
 		a.close(closeFailed, "the host is away")
 	}
 }
@@ -229,8 +233,10 @@ func (a *access) took(n int64) {
 }
 
 // typed brings to the host what the user sends, once there is room for it. Meanwhile
-// nothing is read from the user.
+// nothing is read from the user, not even that it leaves: so that has an end.
 func (a *access) typed(b []byte) {
+	patience := time.NewTimer(hostSilence)
+	defer patience.Stop()
 	for len(b) > 0 {
 		n := min(len(b), wire.AccessChunk)
 		a.mu.Lock()
@@ -249,7 +255,12 @@ func (a *access) typed(b []byte) {
 		}
 		select {
 		case <-a.room:
+			patience.Reset(hostSilence)
 		case <-a.over:
+			return
+		case <-patience.C:
+			a.close(closeFailed, "what is sent is not taken")
+			time.AfterFunc(time.Second, a.out.cut)
 			return
 		}
 	}
