@@ -78,6 +78,25 @@ func Misfits(defs []*Definition, field, state string, find Find) []string {
 	return out
 }
 
+// Opposed lists the processes of a state column that would take a resource from a state
+// to where a launch that found or brought it there has no business: asked for before it
+// and not begun, they would undo it. A process that leaves the resource where it was, as
+// an update does, has nothing to undo.
+func Opposed(defs []*Definition, launched *Definition, state string, find Find) []string {
+	var out []string
+	for _, d := range defs {
+		if as := Fitting(d, state, find); as != nil && d.StateField() == launched.StateField() && launched.aims() {
+			if to := Enter(as, nil, state); to != state && Fitting(launched, to, find) == nil {
+				out = append(out, d.Name)
+			}
+		}
+	}
+	return out
+}
+
+// aims tells whether the process ends in one state, wherever it began.
+func (d *Definition) aims() bool { return len(d.Done) == 1 }
+
 // HandOver returns the definition as which a process goes on whose logic asks for its
 // delegate, or nil where that has no business in the state.
 func HandOver(d *Definition, state string, find Find) *Definition {

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"encoding/json"
 	"errors"
 	"strings"
 
@@ -35,6 +37,58 @@ func (t *Tx) wakeOthers(ctx context.Context, row *schema.Row, field string, move
 	return t.bells(ctx, `update process_instance set wake_seq = wake_seq + 1, due_at = `+t.s.now()+mark+`
 		where `+others+`
 		returning id, wake_seq, run_epoch, priority`, append(args, row.Type().Name, row.Key(), not)...)
+}
+
+// takeBack cancels what was asked for before a launch, waits its turn and would undo it:
+// the later word holds. Who has the resource in hand is left to its own end, and so is a
+// stop that leads on to a removal, which nobody takes back. If the resource has left the
+// state that the launch has read, nothing is taken back.
+func (t *Tx) takeBack(ctx context.Context, row *schema.Row, by *process.Definition, id int64) error {
+	field, state := by.StateField(), row.Str(by.StateField())
+	over := process.Opposed(resource.All.Processes(row.Type()), by, state, resource.All.Process)
+	if len(over) == 0 {
+		return nil
+	}
+	args := []any{row.Type().Name, row.Key(), id, row.ID(), state}
+	for _, name := range over {
+		args = append(args, name)
+	}
+	lock := ""
+	if t.s.Postgres() {
+		lock = " for no key update"
+	}
+	rows, err := t.query(ctx, `select id, process_name, data from process_instance
+		where resource_type = ? and resource_id = ? and end_time is null and id < ? and not holding and not canceled
+		and exists (select 1 from `+quote(row.Type().Table)+` where id = ? and `+quote(row.Type().Field(field).Column)+` = ?)
+		and process_name in (?`+strings.Repeat(", ?", len(over)-1)+`) order by id`+lock, args...)
+	if err != nil {
+		return err
+	}
+	var back []int64
+	for rows.Next() {
+		var older int64
+		var name string
+		var data sql.NullString
+		if err := rows.Scan(&older, &name, &data); err != nil {
+			rows.Close()
+			return err
+		}
+		asked := map[string]any{}
+		_ = json.Unmarshal([]byte(data.String), &asked)
+		if resource.All.Process(name).Next(asked) == "" {
+			back = append(back, older)
+		}
+	}
+	rows.Close()
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for _, older := range back {
+		if _, err := t.exec(ctx, `update process_instance set canceled = true where id = ?`, older); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Overtake is what a run does to the other processes of a resource that it moves

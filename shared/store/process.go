@@ -133,6 +133,11 @@ func (t *Tx) Launch(ctx context.Context, l Launch) (*Launched, error) {
 	if err := t.insertProcess(ctx, l, out, fresh); err != nil || reason != process.Scheduled || fresh {
 		return out, err
 	}
+	if l.From == nil {
+		if err := t.takeBack(ctx, l.Row, l.Process, out.ID); err != nil {
+			return nil, err
+		}
+	}
 	others, err := t.wakeOthers(ctx, l.Row, def.StateField(), moves, out.ID)
 	if err != nil {
 		return nil, err

@@ -150,6 +150,7 @@ func TestWhatIsLeftOutIsMissed(t *testing.T) {
 		{"who ends wakes nobody", "instance.start", "stopped", noSuccessors, 0, 1, "somebody waits for the clock though nothing went wrong"},
 		{"a canceled process begins again", "instance.start", "stopped", forgetCanceled, 0, 1, "instance.start goes on though it was canceled"},
 		{"a claim that moves the state cancels nobody", "instance.stop", "running", quietEntry, 0, 1, "instance.start goes on though it was canceled"},
+		{"a launch takes nothing back", "instance.restart", "running", timidWord, 0, 2, "instance.stop undoes instance.start, which was asked for after it"},
 		{"a launch wakes nobody", "instance.start", "stopped", noWakeOfOthers, 0, 1, "instance.start goes on though it was canceled"},
 		{"a reply is stored and wakes nobody", "instance.start", "stopped", noWakeByReply, 0, 0, "somebody waits for the clock though nothing went wrong"},
 		{"a pause forgets the wake that came before it", "instance.start", "stopped", wakeLost, 0, 1, "a canceled process waits for its agent"},

@@ -27,5 +27,6 @@ const (
 	bellTooEarly           // the bell is rung before the commit, and finds nothing
 	quietEntry             // a claim that moves the state cancels nobody
 	forgetCanceled         // who was canceled begins again where the resource comes back to its start
+	timidWord              // a launch takes nothing back
 	chainFromNowhere       // a chain does not count from the done state
 )

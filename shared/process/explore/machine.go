@@ -42,6 +42,7 @@ type row struct {
 	holding  bool // what it has claimed stays its own
 	woken    bool // since it was claimed last
 	child    bool // it has begotten the process chained to it
+	word     bool // a client, who had read what was so, asked for the state it ends in
 	canceled bool // the database knows that it is taken
 	taken    bool // another process has taken the resource over
 	asked    asked
@@ -123,9 +124,10 @@ type machine struct {
 	defs    []*process.Definition // place 1 is defs[0]
 	states  []string
 	legal   map[[2]uint8]bool
-	moving  []bool   // by state
-	misfits [][]bool // by state and definition: has no business there
-	fault   string   // the promise broken by the step being taken
+	moving  []bool     // by state
+	misfits [][]bool   // by state and definition: has no business there
+	opposed [][][]bool // by state and two definitions: the second would undo what the first joins there
+	fault   string     // the promise broken by the step being taken
 }
 
 func newMachine(p Plan) *machine {
@@ -155,6 +157,14 @@ func newMachine(p Plan) *machine {
 		over := process.Misfits(m.defs, p.Subject.StateField(), s, m.delegates)
 		for _, d := range m.defs {
 			m.misfits[i] = append(m.misfits[i], slices.Contains(over, d.Name))
+		}
+		m.opposed = append(m.opposed, nil)
+		for _, by := range m.defs {
+			back, one := process.Opposed(m.defs, by, s, m.delegates), []bool{}
+			for _, d := range m.defs {
+				one = append(one, slices.Contains(back, d.Name))
+			}
+			m.opposed[i] = append(m.opposed[i], one)
 		}
 		m.moving[i] = slices.ContainsFunc(m.defs, func(d *process.Definition) bool { return d.IsTransitioning(s) })
 	}

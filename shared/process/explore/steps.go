@@ -408,8 +408,31 @@ func (m *machine) launch(w *world) {
 		return
 	}
 	w.client = client{}
+	if w.state == to && m.plan.broken != timidWord {
+		m.takeBack(w, c.def)
+	}
 	m.wakeOthers(w, before, 0, 0)
 	m.born(w, c.def)
+	w.rows[last(w)].word = w.state == to && len(m.def(c.def).Done) == 1
+}
+
+// last is the place of the youngest process.
+func last(w *world) int {
+	i := 0
+	for i+1 < mostRows && w.rows[i+1].def != 0 {
+		i++
+	}
+	return i
+}
+
+// takeBack cancels what waits and would undo what is launched now.
+func (m *machine) takeBack(w *world, by uint8) {
+	for i := range w.rows {
+		r := &w.rows[i]
+		if r.def != 0 && r.end == 0 && !r.holding && m.opposed[w.state][by-1][r.def-1] {
+			r.canceled = true
+		}
+	}
 }
 
 // claim takes the process and its resource in one transaction.
@@ -452,6 +475,7 @@ func (m *machine) claim(w *world, i uint8) {
 	if before, to := w.state, m.state(process.Enter(as, nil, m.states[w.state])); m.plan.broken != quietEntry {
 		m.move(w, before, to, &w.runs[k])
 		if to != before {
+			m.heed(w, i)
 			m.wakeOthers(w, before, i, 0)
 		}
 	} else {
@@ -463,6 +487,15 @@ func (m *machine) claim(w *world, i uint8) {
 		m.forget(w, i)
 	}
 	w.runs[k].known = r.asked
+}
+
+// heed looks whether a process that has waited undoes what was asked for after it.
+func (m *machine) heed(w *world, i uint8) {
+	for k := i; k < mostRows; k++ {
+		if o := &w.rows[k]; o.def != 0 && o.end == 0 && o.word && !o.canceled && m.misfits[w.state][o.def-1] {
+			m.broke("%s undoes %s, which was asked for after it", m.def(w.rows[i-1].def).Name, m.def(o.def).Name)
+		}
+	}
 }
 
 // ended closes a process and wakes the next in line.
