@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -161,15 +162,22 @@ func (in *installation) start(args ...string) *program {
 	return start(in.t, in.env, append([]string{"server"}, args...)...)
 }
 
-// freePort finds a port that nobody uses.
+// nextPort is below the range from which the kernel takes the ports of outgoing
+// connections: one of those could take a port between our look and the server's.
+var nextPort atomic.Int64
+
+// freePort finds a port that nobody uses, and gives it once.
 func freePort(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := fmt.Sprint(10_000 + (int64(os.Getpid())*97+nextPort.Add(1))%20_000)
+		if ln, err := net.Listen("tcp", ":"+port); err == nil {
+			_ = ln.Close()
+			return port
+		}
 	}
-	defer ln.Close()
-	return fmt.Sprint(ln.Addr().(*net.TCPAddr).Port)
+	t.Fatal("there is no free port")
+	return ""
 }
 
 // object is a resource as a client reads it.

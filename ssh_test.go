@@ -265,7 +265,7 @@ func TestAHostIsEnteredOverSSH(t *testing.T) {
 	}
 
 	first := h.kill()
-	until(t, "the agent to be started again", 30*time.Second, func() bool { return h.agent() != 0 && h.agent() != first })
+	until(t, "the agent to be started again", 30*time.Second, func() bool { pid := h.agent(); return pid != 0 && pid != first })
 	p.becomes(agent, "active")
 
 	met, err := os.ReadFile(filepath.Join(h.dir, "hostkey"))

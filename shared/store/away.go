@@ -26,11 +26,16 @@ func disconnected(err error) bool {
 	}
 	var connect *pgconn.ConnectError
 	var network net.Error
-	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, pgconn.ErrConnClosed)
 }
 
-// unsure marks an error of a commit after which nobody knows what became of it.
+// unsure marks an error of a commit after which nobody knows what became of it. What never
+// left because its connection had died before is not one.
 func unsure(err error) error {
+	if pgconn.SafeToRetry(err) {
+		return err
+	}
 	var connect *pgconn.ConnectError
 	var refused *pgconn.PgError
 	if !disconnected(err) || errors.As(err, &connect) || errors.As(err, &refused) {
