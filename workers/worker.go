@@ -14,6 +14,7 @@ import (
 
 	"github.com/cattleio/cattle/shared/event"
 	"github.com/cattleio/cattle/shared/lock"
+	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/queue"
 	"github.com/cattleio/cattle/shared/store"
 	"github.com/cattleio/cattle/shared/telemetry"
@@ -86,6 +87,15 @@ func (w *Worker) Place() func(*store.Born) {
 	}
 }
 
+// look answers a bell. Where every commit is a trip to a server, a process that nobody has
+// tried begins with one less; an embedded database has one writer, whom no logic may keep.
+func (w *Worker) look(ctx context.Context, b process.Bell) error {
+	if b.New && w.Store.Postgres() {
+		return w.engine.ExecuteNew(ctx, b.ID)
+	}
+	return w.engine.Execute(ctx, b.ID)
+}
+
 // Run works until ctx ends, then finishes or hands back what is under way.
 func (w *Worker) Run(ctx context.Context) error {
 	w.caller.listen(ctx)
@@ -97,7 +107,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return w.publish(ctx) })
 	g.Go(func() error { return w.takeOver(ctx) })
-	g.Go(func() error { return w.Queue.Serve(ctx, w.Slots, w.engine.Execute) })
+	g.Go(func() error { return w.Queue.Serve(ctx, w.Slots, w.look) })
 	return g.Wait()
 }
 

@@ -129,4 +129,9 @@ func IsWaiting(err error) bool {
 
 // Bell says that a worker should look at a process instance now. It carries no
 // truth: a bell rung twice or never changes nothing but time.
-type Bell struct{ ID, WakeSeq, RunEpoch, Priority int64 }
+type Bell struct {
+	ID, WakeSeq, RunEpoch, Priority int64
+	// New says that it is rung by the launch: nobody can have tried the process. It is
+	// known in the process of the server that launched it alone.
+	New bool
+}

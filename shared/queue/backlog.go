@@ -15,14 +15,14 @@ const mostOwn = 1000
 // backlog is the bells that this process rings for its own workers. It is lost with the
 // process; the reconciler finds what was in it.
 type backlog struct {
-	urgent, normal chan int64
+	urgent, normal chan process.Bell
 
 	mu      sync.Mutex
 	waiting map[int64]bool // what is in the channels: a second bell for it is none
 }
 
 func newBacklog() backlog {
-	return backlog{urgent: make(chan int64, mostOwn), normal: make(chan int64, mostOwn), waiting: map[int64]bool{}}
+	return backlog{urgent: make(chan process.Bell, mostOwn), normal: make(chan process.Bell, mostOwn), waiting: map[int64]bool{}}
 }
 
 // put lets a bell wait here, unless very many do.
@@ -37,7 +37,7 @@ func (l *backlog) put(b process.Bell) bool {
 		into = l.urgent
 	}
 	select {
-	case into <- b.ID:
+	case into <- b:
 		l.waiting[b.ID] = true
 		return true
 	default:
@@ -45,21 +45,21 @@ func (l *backlog) put(b process.Bell) bool {
 	}
 }
 
-// take returns the process of the next bell; ok is false once ctx has ended. Whoever is
+// take returns the next bell; ok is false once ctx has ended. Whoever is
 // rung for from now on is looked at once more.
-func (l *backlog) take(ctx context.Context) (id int64, ok bool) {
+func (l *backlog) take(ctx context.Context) (b process.Bell, ok bool) {
 	select {
-	case id = <-l.urgent:
+	case b = <-l.urgent:
 	default:
 		select {
 		case <-ctx.Done():
-			return 0, false
-		case id = <-l.urgent:
-		case id = <-l.normal:
+			return b, false
+		case b = <-l.urgent:
+		case b = <-l.normal:
 		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.waiting, id)
-	return id, true
+	delete(l.waiting, b.ID)
+	return b, true
 }

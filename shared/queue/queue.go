@@ -151,7 +151,7 @@ func (q *Queue) Depths() (map[string]int, error) {
 
 // Serve answers bells with up to slots at a time until ctx ends, then waits a
 // moment for those at work. What look returns as an error is looked at again.
-func (q *Queue) Serve(ctx context.Context, slots int, look func(ctx context.Context, id int64) error) error {
+func (q *Queue) Serve(ctx context.Context, slots int, look func(ctx context.Context, b process.Bell) error) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	server := asynq.NewServerFromRedisClient(q.redis, asynq.Config{
@@ -171,7 +171,7 @@ func (q *Queue) Serve(ctx context.Context, slots int, look func(ctx context.Cont
 		if len(t.Payload()) != 8 {
 			return nil
 		}
-		return look(work, int64(binary.BigEndian.Uint64(t.Payload())))
+		return look(work, process.Bell{ID: int64(binary.BigEndian.Uint64(t.Payload()))})
 	}))
 	if err != nil {
 		return fmt.Errorf("cannot serve the queue: %w", err)
@@ -228,9 +228,9 @@ func (q *Queue) Place() (use func(work func(ctx context.Context))) {
 
 // serveOwn answers bells that were rung in this process. One that could not be
 // answered is left to the reconciler.
-func (q *Queue) serveOwn(ctx context.Context, look func(ctx context.Context, id int64) error) {
+func (q *Queue) serveOwn(ctx context.Context, look func(ctx context.Context, b process.Bell) error) {
 	for {
-		id, ok := q.own.take(ctx)
+		b, ok := q.own.take(ctx)
 		if !ok {
 			return
 		}
@@ -239,8 +239,8 @@ func (q *Queue) serveOwn(ctx context.Context, look func(ctx context.Context, id 
 		case <-ctx.Done(): // the reconciler finds it
 			return
 		}
-		if err := look(q.work, id); err != nil {
-			q.log.DebugContext(ctx, "look failed", "id", id, "err", err)
+		if err := look(q.work, b); err != nil {
+			q.log.DebugContext(ctx, "look failed", "id", b.ID, "err", err)
 		}
 		<-q.places
 	}

@@ -67,11 +67,11 @@ func TestABellThatADeadWorkerTookIsRungAgain(t *testing.T) {
 	defer func() { stop(); serving.Wait() }()
 	ringer, dead, other := New(client, slog.New(slog.DiscardHandler)), New(client, slog.New(slog.DiscardHandler)), New(client, slog.New(slog.DiscardHandler))
 	serving.Go(func() { _ = ringer.Run(ctx) })
-	serve := func(q *Queue, look func(ctx context.Context, id int64) error) {
+	serve := func(q *Queue, look func(ctx context.Context, b process.Bell) error) {
 		serving.Go(func() { _ = q.Serve(ctx, 2, look) })
 	}
 	took, looked := make(chan int64, 10), make(chan int64, 10)
-	serve(dead, func(ctx context.Context, id int64) error { took <- id; <-ctx.Done(); return nil })
+	serve(dead, func(ctx context.Context, b process.Bell) error { took <- b.ID; <-ctx.Done(); return nil })
 	bell := []process.Bell{{ID: 7, WakeSeq: 1, RunEpoch: 1}}
 	ringer.Ring(bell)
 	select {
@@ -79,7 +79,7 @@ func TestABellThatADeadWorkerTookIsRungAgain(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("nobody took the bell")
 	}
-	serve(other, func(_ context.Context, id int64) error { looked <- id; return nil })
+	serve(other, func(_ context.Context, b process.Bell) error { looked <- b.ID; return nil })
 	tick := time.NewTicker(50 * time.Millisecond) // the reconciler, in a hurry
 	defer tick.Stop()
 	for limit := time.After(20 * time.Second); ; {
@@ -107,8 +107,8 @@ func TestABusyWorkerHearsItsOwnBellsInOrder(t *testing.T) {
 	defer serving.Wait()
 	defer stop()
 	serving.Go(func() {
-		_ = q.Serve(ctx, 1, func(_ context.Context, id int64) error {
-			looked <- id
+		_ = q.Serve(ctx, 1, func(_ context.Context, b process.Bell) error {
+			looked <- b.ID
 			<-goOn
 			return nil
 		})

@@ -182,7 +182,7 @@ func (t *Tx) insertProcess(ctx context.Context, l Launch, out *Launched, fresh b
 	}
 	launched := func() {
 		if out.Reason == process.Scheduled {
-			out.Bells = []Bell{{ID: out.ID, Priority: int64(l.Priority)}}
+			out.Bells = []Bell{{ID: out.ID, Priority: int64(l.Priority), New: true}}
 		}
 	}
 	return t.insertLater(ctx, fresh, launched, []any{&out.ID}, `insert into process_instance (start_time, end_time, result, due_at, data, priority, process_name,

@@ -144,6 +144,10 @@ func (r *run) work(ctx context.Context) error {
 	defer stop()
 	go r.renew(alive, stop)
 	err := r.attempt(alive)
+	if r.unclaimed {
+		r.abandon()
+		return errUnclaimed
+	}
 	return r.conclude(context.WithoutCancel(ctx), err)
 }
 

@@ -42,6 +42,7 @@ type run struct {
 	at        atomic.Pointer[spot] // where its logic is
 	blocked   string               // the resource that another held
 	logged    bool                 // the open unit keeps the log
+	unclaimed bool                 // the claim is still part of the open unit
 	checks    *checks              // what its logic is held to, mostly nothing
 }
 
@@ -90,6 +91,9 @@ func (r *run) claim(ctx context.Context, id int64) error {
 		if r.requests, err = tx.Requests(ctx, r.p.ID); err != nil {
 			return err
 		}
+	}
+	if r.unclaimed && r.p.RunEpoch == 1 && r.p.WakeSeq == 0 {
+		return nil
 	}
 	return r.commit(ctx)
 }
@@ -170,6 +174,9 @@ func (r *run) hold(ctx context.Context, row *schema.Row) error {
 		if held {
 			return &process.BusyError{Resource: row.Type().Name + " " + row.Key(), Holder: holder}
 		}
+	}
+	if r.unlock == nil && row.Int("claimEpoch") == 0 { // nobody can contend for what nobody has had
+		r.unlock = func() {}
 	}
 	if r.unlock == nil {
 		// It is gone by the time that another may take this process over: a lease is
@@ -302,6 +309,7 @@ func (r *run) commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.unclaimed = false
 	r.announce()
 	return nil
 }

@@ -87,6 +87,46 @@ func (e *Engine) ExecuteBorn(ctx context.Context, b *store.Born) error {
 	})
 }
 
+// ExecuteNew is Execute for a process that nobody has tried: its claim becomes durable with
+// the first unit of its logic. Where that unit comes to nothing, so does the claim, and
+// the process is claimed as any other is. Who comes later than its launch must use
+// Execute: a server that dies over the process before its claim is durable leaves no trace
+// by which the next would be slower to try.
+func (e *Engine) ExecuteNew(ctx context.Context, id int64) error {
+	return e.within(ctx, id, func() error {
+		if begun, err := e.begin(ctx, id); begun {
+			return err
+		}
+		return e.execute(ctx, id)
+	})
+}
+
+// begin tells false if it has left the process as it was.
+func (e *Engine) begin(ctx context.Context, id int64) (begun bool, err error) {
+	if e.checks() != nil { // they cut the logic short, which is not to cost the claim
+		return false, nil
+	}
+	r := &run{e: e, unclaimed: true}
+	defer r.close()
+	switch err := r.claim(ctx, id); {
+	case errors.Is(err, errEnded):
+		e.Metrics.Looked()
+		e.Metrics.Claimed(taken)
+		return true, nil
+	case err != nil:
+		return false, nil
+	}
+	if err = r.work(ctx); errors.Is(err, errUnclaimed) {
+		return false, nil
+	}
+	e.Metrics.Looked()
+	return true, err
+}
+
+// errUnclaimed says that the logic came to no unit with which its claim would have become
+// durable.
+var errUnclaimed = errors.New("the claim was not written")
+
 // within runs the first attempt, and those that are asked for meanwhile, as long as
 // there is a slot.
 func (e *Engine) within(ctx context.Context, id int64, first func() error) error {

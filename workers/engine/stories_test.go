@@ -269,11 +269,13 @@ func TestEveryProcessThroughEveryDeath(t *testing.T) {
 			seams := 0
 			for i, c := range s.chapters {
 				for n, died := 1, true; died && !t.Failed(); n++ {
-					t.Run(fmt.Sprintf("%d %s dies at %d", i+1, c.name, n), func(t *testing.T) { died = c.die(t, n, false) })
+					t.Run(fmt.Sprintf("%d %s dies at %d", i+1, c.name, n), func(t *testing.T) { died = c.die(t, n, asked) })
 					seams++
 				}
-				for n, died := 1, c.posts; died && !t.Failed(); n++ {
-					t.Run(fmt.Sprintf("%d %s is born and dies at %d", i+1, c.name, n), func(t *testing.T) { died = c.die(t, n, true) })
+				for how, way := range map[string]beginning{"born": born, "new": fresh} {
+					for n, died := 1, c.posts; died && !t.Failed(); n++ {
+						t.Run(fmt.Sprintf("%d %s is %s and dies at %d", i+1, c.name, how, n), func(t *testing.T) { died = c.die(t, n, way) })
+					}
 				}
 				t.Run(fmt.Sprintf("%d %s is cut and run again", i+1, c.name), c.check)
 			}

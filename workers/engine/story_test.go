@@ -165,18 +165,35 @@ func (s *tale) want(row *schema.Row, state string) {
 	s.w.want(row, state)
 }
 
+// beginning is how a process gets its first attempt.
+type beginning int
+
+const (
+	asked beginning = iota // a bell says to look
+	born                   // whoever bore it has claimed it, and runs it at once
+	fresh                  // a bell says that it is new
+)
+
 // die tells the chapter again with a death at its n-th seam, or tells that there is none.
-// A process that is born claimed is run at once by whoever bore it.
-func (c *chapter) die(t *testing.T, n int, born bool) (died bool) {
+func (c *chapter) die(t *testing.T, n int, how beginning) (died bool) {
 	w := begin(t, c.file, c.memory)
-	w.bears = born
+	w.bears = how == born
 	c.ask(w)
 	k := w.mortal(n)
-	if born && w.born == nil {
-		t.Fatal("nothing was born")
-	}
-	if born {
+	switch how {
+	case born:
+		if w.born == nil {
+			t.Fatal("nothing was born")
+		}
 		_ = k.ExecuteBorn(w.ctx, w.born)
+	case fresh:
+		due, err := w.store.Due(w.ctx, 100)
+		if err != nil || len(due) == 0 {
+			t.Fatalf("%d are due: %v", len(due), err)
+		}
+		for _, b := range due {
+			_ = k.ExecuteNew(w.ctx, b.ID)
+		}
 	}
 	w.work(k)
 	w.store.Seam, w.agent.after = nil, nil
