@@ -80,8 +80,9 @@ func (s *Store) makeLogDay(ctx context.Context, d int64) error {
 			[]any{logDay(d), d * day, (d + 1) * day}, &there); err != nil || there {
 			return err
 		}
-		// Attaching it does not wait for those who write and read the other days.
-		if _, err := t.exec(ctx, `create table `+logDay(d)+` (like process_execution including all)`); err != nil {
+		// A log that fits into half a page, compressed, stays with its row. Attaching the table does
+		// not wait for those who write and read the other days.
+		if _, err := t.exec(ctx, `create table `+logDay(d)+` (like process_execution including all) with (toast_tuple_target = 4080)`); err != nil {
 			return err
 		}
 		_, err := t.exec(ctx, fmt.Sprintf(`alter table process_execution attach partition %s for values from (%d) to (%d)`, logDay(d), d*day, (d+1)*day))

@@ -1,0 +1,1 @@
+alter table process_execution alter column log set compression default;
