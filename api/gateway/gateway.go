@@ -281,9 +281,9 @@ func (g *Gateway) take(s *session) {
 	}
 	channel := wire.AgentChannel(strconv.FormatInt(s.agent, 10))
 	if text, err := (wire.Parcel{AgentID: s.agent, Evict: s.epoch, By: g.Server}).Encode(); err == nil {
-		_, _ = g.Bus.Publish(ctx, channel, text)
+		_ = g.Bus.PublishAll(ctx, []event.Message{{Channel: channel, Payload: text}})
 	}
-	s.atEnd(g.Bus.Subscribe(ctx, channel, s.deliver))
+	s.atEnd(g.Bus.SubscribeOwn(ctx, channel, s.deliver))
 	s.begin()
 	if text, err := json.Marshal(wire.AgentUp{AgentID: s.agent}); err == nil {
 		_, _ = g.Bus.Publish(ctx, wire.UpChannel, string(text))

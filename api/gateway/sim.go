@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/cattleio/cattle/shared/event"
 	"github.com/cattleio/cattle/shared/wire"
 )
 
@@ -64,9 +65,9 @@ func (g *Gateway) plays(ctx context.Context, p wire.Parcel, payload string) bool
 	g.playing[p.AgentID] = s
 	g.mu.Unlock()
 	if text, err := (wire.Parcel{AgentID: s.agent, Evict: s.epoch, By: g.Server}).Encode(); err == nil {
-		_, _ = g.Bus.Publish(ctx, wire.AgentChannel(name), text)
+		_ = g.Bus.PublishAll(ctx, []event.Message{{Channel: wire.AgentChannel(name), Payload: text}})
 	}
-	s.cancels(g.Bus.Subscribe(ctx, wire.AgentChannel(name), func(m string) { s.deliver(ctx, m) }))
+	s.cancels(g.Bus.SubscribeOwn(ctx, wire.AgentChannel(name), func(m string) { s.deliver(ctx, m) }))
 	s.play(ctx, p)
 	return true
 }

@@ -27,8 +27,8 @@ type Bus struct {
 	mu       sync.Mutex
 	next     int
 	handlers map[topic]map[int]func(channel, payload string)
-	own      map[string]func(payload string) // channels that nobody listens to but this process
-	waiting  map[topic][]chan struct{}       // for the server's word that a subscription is in force
+	own      map[topic]int             // channels that nobody listens to but this process, by how often
+	waiting  map[topic][]chan struct{} // for the server's word that a subscription is in force
 	live     map[topic]bool
 	gaps     func() // called when this process may have missed some
 	owes     atomic.Bool
@@ -48,7 +48,7 @@ func New(client redis.UniversalClient, log *slog.Logger) *Bus {
 		prefix = fmt.Sprintf("cattle:%d:", c.Options().DB)
 	}
 	return &Bus{client: client, prefix: prefix, sub: client.Subscribe(context.Background()), log: log,
-		handlers: map[topic]map[int]func(string, string){}, own: map[string]func(string){}, waiting: map[topic][]chan struct{}{}, live: map[topic]bool{}}
+		handlers: map[topic]map[int]func(string, string){}, own: map[topic]int{}, waiting: map[topic][]chan struct{}{}, live: map[topic]bool{}}
 }
 
 // Run delivers messages until ctx ends. Redis may come and go meanwhile: what is
@@ -120,12 +120,13 @@ func (b *Bus) confirm(t topic) {
 // Publish sends a message and tells how many received it. What only this process
 // listens to stays in it.
 func (b *Bus) Publish(ctx context.Context, channel, payload string) (receivers int64, err error) {
+	t := topic{channel, false}
 	b.mu.Lock()
-	own := b.own[channel]
+	own := b.own[t] > 0
 	b.mu.Unlock()
-	if own != nil {
+	if own {
 		b.published.Add(1)
-		own(payload)
+		b.dispatch(t, channel, payload)
 		return 1, nil
 	}
 	receivers, err = b.client.Publish(ctx, b.prefix+channel, payload).Result()
@@ -156,7 +157,7 @@ func (b *Bus) PublishHeard(ctx context.Context, channel string, n int, payload f
 	return b.PublishAll(ctx, messages)
 }
 
-// PublishAll sends messages in one trip.
+// PublishAll sends messages in one trip, to whoever listens anywhere.
 func (b *Bus) PublishAll(ctx context.Context, messages []Message) error {
 	_, err := b.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, m := range messages {
@@ -246,13 +247,16 @@ func (b *Bus) Subscribe(ctx context.Context, channel string, f func(payload stri
 // SubscribeOwn is Subscribe for a channel that nobody else listens to. f is also called
 // by those who publish to it in this process, several at a time.
 func (b *Bus) SubscribeOwn(ctx context.Context, channel string, f func(payload string)) (cancel func()) {
+	t := topic{channel, false}
 	end := b.Subscribe(ctx, channel, f)
 	b.mu.Lock()
-	b.own[channel] = f
+	b.own[t]++
 	b.mu.Unlock()
 	return func() {
 		b.mu.Lock()
-		delete(b.own, channel)
+		if b.own[t]--; b.own[t] == 0 {
+			delete(b.own, t)
+		}
 		b.mu.Unlock()
 		end()
 	}

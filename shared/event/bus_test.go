@@ -83,3 +83,47 @@ func TestSubscriptionsSurviveAnEmptiedAndARestartedRedis(t *testing.T) {
 		}
 	}
 }
+
+// What only one process listens to reaches it from there without Redis, as long as one of
+// its listeners is left, and from elsewhere through it.
+func TestWhatIsOnesOwnStaysInTheProcess(t *testing.T) {
+	t.Parallel()
+	server := miniredis.RunT(t)
+	ctx := context.Background()
+	a, b := bus(t, server.Addr(), 0), bus(t, server.Addr(), 0)
+	got := make(chan string, 10)
+	leave := a.SubscribeOwn(ctx, "mine", func(p string) { got <- "first " + p })
+	stay := a.SubscribeOwn(ctx, "mine", func(p string) { got <- "second " + p })
+	defer stay()
+	heard := func(want ...string) {
+		t.Helper()
+		all := map[string]bool{}
+		for range want {
+			select {
+			case p := <-got:
+				all[p] = true
+			case <-time.After(10 * time.Second):
+				t.Fatalf("heard only %v", all)
+			}
+		}
+		for _, w := range want {
+			if !all[w] {
+				t.Errorf("heard %v, not %s", all, w)
+			}
+		}
+	}
+	if n, err := b.Publish(ctx, "mine", "from elsewhere"); err != nil || n != 1 {
+		t.Fatalf("%d heard it: %v", n, err)
+	}
+	heard("first from elsewhere", "second from elsewhere")
+	server.Close()
+	if n, err := a.Publish(ctx, "mine", "from here"); err != nil || n != 1 {
+		t.Errorf("%d heard it: %v", n, err)
+	}
+	heard("first from here", "second from here")
+	leave()
+	if n, err := a.Publish(ctx, "mine", "again"); err != nil || n != 1 {
+		t.Errorf("%d heard it: %v", n, err)
+	}
+	heard("second again")
+}

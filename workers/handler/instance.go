@@ -149,13 +149,16 @@ func instanceLinks(ctx context.Context, run process.Run) (*process.Answer, error
 	return nil, nil
 }
 
+// signs are those of base64 that do not stand in a token.
+var signs = strings.NewReplacer("/", "", "=", "", "+", "")
+
 func startToken(ctx context.Context, run process.Run) (*process.Answer, error) {
 	instance := run.Resource()
 	if instance.Str("token") != "" {
 		return nil, nil
 	}
 	text := base64.StdEncoding.EncodeToString(random(64))
-	instance.Set("token", strings.NewReplacer("/", "", "=", "", "+", "").Replace(text))
+	instance.Set("token", signs.Replace(text))
 	return nil, run.Save(ctx, instance)
 }
 

@@ -5,6 +5,7 @@ package placement
 
 import (
 	"context"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -64,7 +65,7 @@ func Place(ctx context.Context, run process.Run, instance *schema.Row) error {
 		if err != nil {
 			return err
 		}
-		for _, c := range spread(candidates, run.Setting("simple.allocator.spread") != "false") {
+		for c := range spread(candidates, run.Setting("simple.allocator.spread") != "false") {
 			ok, err := try(ctx, run, tx, instance, c, nics, volumes, len(present) > 0, need.Compute)
 			if ok || err != nil {
 				return err
@@ -206,17 +207,30 @@ func compute(run process.Run, instance *schema.Row) int64 {
 	return max(asInt(run.Setting("instance.compute.default")), 1)
 }
 
-// spread orders candidates: most compute left first (or least, to pack), equals in
-// a random order so that many decisions at once do not meet on one host.
-func spread(all []store.Candidate, most bool) []store.Candidate {
-	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	slices.SortStableFunc(all, func(a, b store.Candidate) int {
-		if most {
-			return int(min(max(b.Free-a.Free, -1), 1))
+// spread offers candidates: most compute left first (or least, to pack), equals in a
+// random order so that many decisions at once do not meet on one host. Mostly the first
+// will do, so that they are not sorted.
+func spread(all []store.Candidate, most bool) iter.Seq[store.Candidate] {
+	return func(yield func(store.Candidate) bool) {
+		for left := all; len(left) > 0; {
+			best, equals := 0, 1
+			for i := 1; i < len(left); i++ {
+				switch free, top := left[i].Free, left[best].Free; {
+				case free == top:
+					if equals++; rand.IntN(equals) == 0 {
+						best = i
+					}
+				case (free > top) == most:
+					best, equals = i, 1
+				}
+			}
+			if !yield(left[best]) {
+				return
+			}
+			left[best] = left[len(left)-1]
+			left = left[:len(left)-1]
 		}
-		return int(min(max(a.Free-b.Free, -1), 1))
-	})
-	return all
+	}
 }
 
 // try takes a host, if it still has what is needed.
