@@ -252,6 +252,39 @@ func TestTheMostUrgentIsNext(t *testing.T) {
 	})
 }
 
+// What waits for a commit is done after it, once, and never where there is none.
+func TestWhatWaitsForTheCommitWaits(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		ctx, done := t.Context(), 0
+		s := testkit.Store(t, address)
+		refused := errors.New("refused")
+		s.Seam = func(at store.Seam, label string) error {
+			if at == store.Committing {
+				if done != 0 {
+					t.Error("it is done before the commit")
+				}
+				if label == "refused" {
+					return refused
+				}
+			}
+			return nil
+		}
+		write := func(label string) error {
+			return s.Write(ctx, label, func(tx *store.Tx) error {
+				tx.After(func() { done++ })
+				return tx.Insert(ctx, store.NewRow(resource.All.Type("host"), 1, nil))
+			})
+		}
+		if err := write("refused"); !errors.Is(err, refused) || done != 0 {
+			t.Errorf("of a commit that was refused %d times: %v", done, err)
+		}
+		if err := write("made"); err != nil || done != 1 {
+			t.Errorf("of a commit %d times: %v", done, err)
+		}
+	})
+}
+
 func TestAWriteOfAnOldCopyIsRefused(t *testing.T) {
 	t.Parallel()
 	testkit.Databases(t, func(t *testing.T, address string) {

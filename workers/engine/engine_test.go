@@ -189,6 +189,37 @@ func TestASilentAgentHoldsNoWorker(t *testing.T) {
 		w.agent.fail = func(e *wire.Event) string { return "asked twice" } // the stored reply is used
 		w.once(w.worker(), c)
 		w.want(c, "running")
+		if n := w.count("agent_request"); n != 0 {
+			t.Errorf("when it is over, %d requests are remembered", n)
+		}
+	})
+}
+
+// A server that stops in the middle of an attempt gives it back: it has not failed, and is
+// due at once for another server.
+func TestAServerThatStopsGivesItsAttemptBack(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		ctx, stop := context.WithCancel(w.ctx)
+		k := w.worker(process.Handler{Name: "Patient", Stage: process.Post, Processes: []string{"instance.start"},
+			Run: func(ctx context.Context, _ process.Run) (*process.Answer, error) {
+				stop()
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}})
+		c := w.container(nil)
+		if err := k.Execute(ctx, w.launched(c).ID()); err != nil {
+			t.Fatal(err)
+		}
+		if p := w.launched(c); p.Int("attempts") != 0 || p.Get("runningProcessServerId") != nil {
+			t.Errorf("%d attempts count, and %v has it", p.Int("attempts"), p.Get("runningProcessServerId"))
+		}
+		if due, err := w.store.Due(w.ctx, 10); err != nil || len(due) != 1 {
+			t.Errorf("%d processes are due: %v", len(due), err)
+		}
+		w.work(w.worker())
+		w.want(c, "running")
 	})
 }
 
