@@ -146,6 +146,9 @@ func TestStopWhileStartingCancelsTheStart(t *testing.T) {
 		if got := w.processes(c); got != "instance.create CANCELED, instance.stop DONE" {
 			t.Errorf("the processes ended so: %s", got)
 		}
+		if n := w.count("agent_request"); n != 0 {
+			t.Errorf("when both are over, %d requests are remembered", n)
+		}
 	})
 }
 
@@ -189,9 +192,6 @@ func TestASilentAgentHoldsNoWorker(t *testing.T) {
 		w.agent.fail = func(e *wire.Event) string { return "asked twice" } // the stored reply is used
 		w.once(w.worker(), c)
 		w.want(c, "running")
-		if n := w.count("agent_request"); n != 0 {
-			t.Errorf("when it is over, %d requests are remembered", n)
-		}
 	})
 }
 

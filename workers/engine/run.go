@@ -395,7 +395,7 @@ func (r *run) finishIn(ctx context.Context, reason process.Reason) error {
 	if err := r.keepLog(ctx); err != nil {
 		return err
 	}
-	if len(r.requests) > 0 || r.suspended != nil {
+	if r.p.RunEpoch > 1 || r.suspended != nil { // this attempt, or one before it, may have asked
 		if err := r.tx.DropRequests(ctx, r.p.ID); err != nil {
 			return err
 		}
