@@ -88,7 +88,7 @@ func TestRowsAreScopedByAccount(t *testing.T) {
 		host := s.row("host", map[string]any{"state": "active", "accountId": int64(1)})
 		open := s.row("host", map[string]any{"state": "active", "accountId": int64(1), "isPublic": true})
 		u.get(fmt.Sprintf("/v1/hosts/1h%d", host)).is(404)
-		u.get(fmt.Sprintf("/v1/hosts/1h%d", open)).is(200)
+		u.get(fmt.Sprintf("/v1/hosts/1h%d", open)).is(200).has(map[string]string{"actions": "{}"})
 		u.post(fmt.Sprintf("/v1/hosts/1h%d/?action=deactivate", open), "{}").is(404)
 		u.post("/v1/containers", fmt.Sprintf(`{"imageUuid":"sim:x","requestedHostId":"1h%d"}`, host)).fails(422, "InvalidReference", "requestedHostId")
 		u.make("/v1/containers", fmt.Sprintf(`{"imageUuid":"sim:x","requestedHostId":"1h%d"}`, open))

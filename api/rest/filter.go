@@ -26,7 +26,11 @@ func (r *request) applyFilters(l *listing) {
 			l.empty = true
 			continue
 		}
-		l.query.Conditions = append(l.query.Conditions, store.Condition{Column: f.Column, Modifier: modifier, Value: value})
+		c := store.Condition{Column: f.Column, Modifier: modifier, Value: value}
+		if m, ok := value.(moment); ok {
+			m.narrow(&c)
+		}
+		l.query.Conditions = append(l.query.Conditions, c)
 	}
 }
 
@@ -67,8 +71,8 @@ func (r *request) filterValue(f auth.Filter, modifier, text string) (v any, show
 		b, ok := truth(text)
 		return b, text, ok
 	case f.Column.Type == "date":
-		n, ok := millis(text)
-		return n, text, ok
+		m, ok := readMoment(text)
+		return m, text, ok
 	case !validText(text):
 		return nil, text, false
 	}
@@ -108,6 +112,32 @@ func truth(text string) (value, ok bool) {
 
 // dateForms are the texts in which a moment may be given.
 var dateForms = []string{time.RFC3339Nano, "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02"}
+
+// moment is what the text of a date stands for, from its first millisecond to its last: a
+// date is shown in whole seconds, and the text that is shown finds its row.
+type moment struct{ first, last int64 }
+
+// narrow makes a condition of the bounds of the moment.
+func (m moment) narrow(c *store.Condition) {
+	c.Value = m.first
+	switch c.Modifier {
+	case "gt", "lte":
+		c.Value = m.last
+	case "eq", "ne":
+		if m.last > m.first {
+			c.Most = m.last
+		}
+	}
+}
+
+func readMoment(text string) (moment, bool) {
+	n, ok := millis(text)
+	m := moment{n, n}
+	if _, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64); err != nil && !strings.Contains(text, ".") {
+		m.last += 999
+	}
+	return m, ok
+}
 
 // millis reads a moment.
 func millis(text string) (int64, bool) {

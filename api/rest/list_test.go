@@ -119,6 +119,40 @@ func TestFilters(t *testing.T) {
 	})
 }
 
+// A date is shown in whole seconds and kept in milliseconds: its text stands for the whole
+// second. The number beside it, or a fraction, names one millisecond.
+func TestTheTextOfADateFindsItsRow(t *testing.T) {
+	stories(t, func(s *server) {
+		before := s.row("host", map[string]any{"created": int64(1400000000999)})
+		at := s.row("host", map[string]any{"created": int64(1400000001345)})
+		after := s.row("host", map[string]any{"created": int64(1400000002000)})
+		_ = s.row("host", map[string]any{"removeTime": int64(4100000000500)})
+		id := func(n int64) string { return fmt.Sprintf("1h%d", n) }
+		shown := s.get("/v1/hosts/" + id(at)).is(200).str("created")
+		for query, want := range map[string][]string{
+			"created=" + shown:                    {id(at)},
+			"created_eq=" + shown:                 {id(at)},
+			"created_ne=" + shown:                 {id(before), id(after)},
+			"created_lt=" + shown:                 {id(before)},
+			"created_lte=" + shown:                {id(before), id(at)},
+			"created_gt=" + shown:                 {id(after)},
+			"created_gte=" + shown:                {id(at), id(after)},
+			"created=1400000001345":               {id(at)},
+			"created=1400000001344":               nil,
+			"created=2014-05-13T16:53:21.345Z":    {id(at)},
+			"created=2014-05-13T16:53:21.344Z":    nil,
+			"created_gt=2014-05-13T16:53:21.345Z": {id(after)},
+		} {
+			if got := s.get("/v1/hosts?removeTime_null&" + query).is(200).ids(); !slices.Equal(got, want) {
+				t.Errorf("%s found %v instead of %v", query, got, want)
+			}
+		}
+		if got := s.get("/v1/hosts?removeTime_ne=2020-01-01T00:00:00Z").is(200).ids(); len(got) != 1 {
+			t.Errorf("another date than one is what is null as well: %v", got)
+		}
+	})
+}
+
 func TestRowsThatAreHidden(t *testing.T) {
 	stories(t, func(s *server) {
 		now, err := s.store.Now(t.Context())

@@ -154,8 +154,13 @@ func (r *request) appendLinks(b []byte, s *shape, row *schema.Row, id int64, ext
 	return o.close()
 }
 
+// appendActions lists what the caller may do with a row now; with a public row of somebody
+// else, nothing.
 func (r *request) appendActions(b []byte, s *shape, row *schema.Row, state, capabilities string, extra display) []byte {
 	o := open(b)
+	if !r.caller.Writes().Visible(row) {
+		return o.close()
+	}
 	add := func(name, lower string) {
 		id, _ := row.At(s.id).(int64)
 		o.key(name)

@@ -145,6 +145,14 @@ func TestANamedCreateIsDoneOnce(t *testing.T) {
 	})
 }
 
+// Who names no kind for an account gets one of a user, who may log in.
+func TestAnAccountWithoutAKindIsAUsers(t *testing.T) {
+	stories(t, func(s *server) {
+		s.make("/v1/accounts", `{"name":"somebody"}`).has(map[string]string{"kind": `"user"`})
+		s.make("/v1/accounts", `{"kind":"admin"}`).has(map[string]string{"kind": `"admin"`})
+	})
+}
+
 func TestAgents(t *testing.T) {
 	stories(t, func(s *server) {
 		s.settings.SetDatabase(map[string]string{"agent.filter.default.uri.reverse.dns": "false"})

@@ -18,6 +18,7 @@ type Condition struct {
 	Column   *schema.Field
 	Modifier string // as in the published filters
 	Value    any    // ignored by null and notnull
+	Most     any    // where eq and ne mean all from Value up to this, nil where one
 }
 
 // Query asks for one page of a type's rows.
@@ -163,8 +164,14 @@ func condition(sel *bun.SelectQuery, c Condition) *bun.SelectQuery {
 	col := bun.Ident("r." + c.Column.Column)
 	switch c.Modifier {
 	case "eq":
+		if c.Most != nil {
+			return sel.Where("? between ? and ?", col, c.Value, c.Most)
+		}
 		return sel.Where("? = ?", col, c.Value)
 	case "ne":
+		if c.Most != nil {
+			return sel.Where("? not between ? and ?", col, c.Value, c.Most)
+		}
 		return sel.Where("? <> ?", col, c.Value)
 	case "lt":
 		return sel.Where("? < ?", col, c.Value)

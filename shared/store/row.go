@@ -338,6 +338,7 @@ func (s *Store) Find(ctx context.Context, typ *schema.Type, match process.Match)
 // Names that are fields without a column go to data.fields.
 func NewRow(typ *schema.Type, now int64, values map[string]any) *schema.Row {
 	row := schema.NewRow(typ)
+	row.Set("kind", typ.Name)
 	for _, f := range typ.Base().Columns() {
 		if f.First != nil {
 			row.Set(f.Name, f.First)
@@ -347,7 +348,6 @@ func NewRow(typ *schema.Type, now int64, values map[string]any) *schema.Row {
 	row.Set("created", now)
 	row.Set("stateSince", now)
 	row.Set("state", "requested")
-	row.Set("kind", typ.Name)
 	if data, ok := values["data"].(map[string]any); ok {
 		row.SetData(data)
 	}
