@@ -188,9 +188,15 @@ func (h *sshHost) kill() (pid int) {
 // serve starts a server that the host can reach and that takes little time to notice that
 // an agent is gone.
 func (h *sshHost) serve(in *installation) *program {
+	in.env = append(in.env, "CATTLE_TASK_AGENT_PING_SCHEDULE=1", "CATTLE_AGENT_PING_RECONNECT_AFTER_FAILED_COUNT=2", "CATTLE_TASK_INITIAL_DELAY_SECONDS=0")
+	return h.reached(in)
+}
+
+// reached starts a server that the host can reach.
+func (h *sshHost) reached(in *installation) *program {
 	in.env = append(in.env, "CATTLE_HTTP_HOST="+h.listen(), "CATTLE_API_SECURITY_ENABLED=false", "CATTLE_AGENT_FILTER_DEFAULT_URI_REVERSE_DNS=false",
-		"CATTLE_AGENT_FILTER_DEFAULT_URI=ssh://%s@%s:"+h.port, "CATTLE_TASK_AGENT_PING_SCHEDULE=1", "CATTLE_AGENT_PING_RECONNECT_AFTER_FAILED_COUNT=2",
-		"CATTLE_TASK_INITIAL_DELAY_SECONDS=0", "CATTLE_SSH_RETRY_MILLIS=1000", "CATTLE_SSH_AGENT_ENV_EXTRA=CATTLE_HOME="+h.home()+" CATTLE_DRIVERS=sim CATTLE_TEST_PROGRAM=1")
+		"CATTLE_AGENT_FILTER_DEFAULT_URI=ssh://%s@%s:"+h.port,
+		"CATTLE_SSH_RETRY_MILLIS=1000", "CATTLE_SSH_AGENT_ENV_EXTRA=CATTLE_HOME="+h.home()+" CATTLE_DRIVERS=sim CATTLE_TEST_PROGRAM=1")
 	return in.start()
 }
 
@@ -334,4 +340,47 @@ func TestAHostThatLetsNobodyIn(t *testing.T) {
 	})
 	h.write("authorized", h.curl(p, "/v1/authorized_keys"))
 	p.becomes(agent, "active")
+}
+
+// A host loses its cable and says no goodbye. With the settings as they come it is noticed
+// within fifteen seconds: new instances go elsewhere, and who asks is told. It comes back
+// before anything is done about it.
+func TestAHostThatLosesItsCableIsNoticed(t *testing.T) {
+	t.Parallel()
+	h := newSSHHost(t, true)
+	h.start()
+	p := h.reached(&installation{t, []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_HTTP_PORT=" + freePort(t)}})
+	agent := h.joins(p)
+	p.becomes(agent, "active")
+	hosts := p.list(agent + "/hosts")
+	if len(hosts) != 1 {
+		t.Fatalf("it has %d hosts", len(hosts))
+	}
+	host := "/v1/hosts/" + hosts[0].id()
+	p.becomes(host, "active")
+	p.simulators(1)
+	until(t, "it to be connected", 30*time.Second, func() bool { return strings.Contains(why(p, agent), `"nothing: it is active"`) })
+	h.cable("down")
+	until(t, "it to be noticed", 15*time.Second, func() bool { return strings.Contains(why(p, agent), "it is active, but it is disconnected since") })
+	if got := why(p, host); !strings.Contains(got, "but its host is disconnected since") {
+		t.Errorf("of the host it is said: %s", got)
+	}
+	for range 4 {
+		c := p.container(nil)
+		p.becomes(c, "running")
+		if on := p.list(c + "/hosts"); len(on) != 1 || on[0].id() == hosts[0].id() {
+			t.Errorf("a container is put on %v", on)
+		}
+	}
+	h.cable("up")
+	until(t, "it to be back", 60*time.Second, func() bool { return strings.Contains(why(p, agent), `"nothing: it is active"`) })
+	p.becomes(host, "active")
+}
+
+// cable plugs the cable of the host in, or out.
+func (h *sshHost) cable(way string) {
+	h.t.Helper()
+	if out, err := exec.Command("ip", "-n", h.netns, "link", "set", "eth0", way).CombinedOutput(); err != nil {
+		h.t.Fatalf("ip: %s", out)
+	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -139,10 +140,19 @@ func (l *together) Close() error {
 	return errors.Join(l.Listener.Close(), l.other.Close())
 }
 
+// cableTime is how long a peer may be out of reach: the host of an agent that has lost its
+// power or its cable says no goodbye. The system looks after each connection, so that it
+// costs us nothing, however many there are; a program that stands still on a host that is
+// well is found out by its heartbeat.
+const cableTime = 8 * time.Second
+
+var dialled = net.ListenConfig{Control: giveUp,
+	KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: cableTime / 2, Interval: cableTime / 4, Count: 2}}
+
 // listen opens the ports of the server.
 func (s *server) listen() (net.Listener, error) {
 	host := s.settings.Get("http.host")
-	ln, err := net.Listen("tcp", net.JoinHostPort(host, s.settings.Get("http.port")))
+	ln, err := dialled.Listen(context.Background(), "tcp", net.JoinHostPort(host, s.settings.Get("http.port")))
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen: %w", err)
 	}
@@ -153,11 +163,12 @@ func (s *server) listen() (net.Listener, error) {
 		}
 		return ln, err
 	}
-	secure, err := tls.Listen("tcp", net.JoinHostPort(host, s.settings.Get("https.port")), &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12})
+	plain, err := dialled.Listen(context.Background(), "tcp", net.JoinHostPort(host, s.settings.Get("https.port")))
 	if err != nil {
 		_ = ln.Close()
 		return nil, fmt.Errorf("cannot listen: %w", err)
 	}
+	secure := tls.NewListener(plain, &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12})
 	s.pin = pinOf(cert)
 	s.log.Info("serving over TLS", "address", secure.Addr().String(), "pin", s.pin)
 	return newTogether(ln, secure), nil

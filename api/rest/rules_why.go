@@ -58,7 +58,7 @@ func (r *request) inWords(t *auth.Type, row *schema.Row, whys []*process.Why) st
 	case len(whys) > 0:
 		return whys[0].Public()
 	case !resource.All.Moving(row.Type(), row.State()):
-		return "nothing: it is " + row.State()
+		return "nothing: it is " + row.State() + r.silence(row)
 	}
 	text := "nothing that will come: it is " + row.State() + ", but no process is pending that would take it on, so its record was changed by hand"
 	var possible []string
@@ -71,6 +71,20 @@ func (r *request) inWords(t *auth.Type, row *schema.Row, whys []*process.Why) st
 		text += "; from here it can be taken on by " + strings.Join(possible, " or ")
 	}
 	return text
+}
+
+// silence says of an agent, or of a host or an instance behind one, that it cannot be
+// reached now.
+func (r *request) silence(row *schema.Row) string {
+	agent, err := r.api.Store.AgentOf(r.ctx, row)
+	if err != nil || agent == nil || agent.Int("disconnectedSince") == 0 || row.Removed() {
+		return ""
+	}
+	what := "its host"
+	if row.Type().Name == "agent" {
+		what = "it"
+	}
+	return ", but " + what + " is disconnected since " + process.Moment(agent.Int("disconnectedSince"))
 }
 
 // operates tells whether the caller looks after the system: sees processes.

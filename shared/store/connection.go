@@ -3,6 +3,10 @@ package store
 import (
 	"context"
 	"strings"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/schema"
 )
 
 // Disconnected keeps since when agents are gone: from now for those that were not
@@ -18,6 +22,31 @@ func (s *Store) Disconnected(ctx context.Context, gone, back []int64) error {
 		}
 		return t.each(ctx, `update agent set disconnected_since = null where id in `, back)
 	})
+}
+
+// AgentOf returns the agent that an agent, a host or an instance is reached by, nil for none.
+func (s *Store) AgentOf(ctx context.Context, row *schema.Row) (*schema.Row, error) {
+	agent := resource.All.Type("agent")
+	switch row.Type().Name {
+	case "agent":
+		return row, nil
+	case "host":
+		if row.Int("agentId") == 0 {
+			return nil, nil
+		}
+		return s.Get(ctx, agent, row.Int("agentId"))
+	case "instance":
+		ties, err := s.Find(ctx, resource.All.Type("instanceHostMap"), process.Match{"instanceId": row.ID(), "removed": nil})
+		if err != nil || len(ties) == 0 {
+			return nil, err
+		}
+		host, err := s.Get(ctx, resource.All.Type("host"), ties[0].Int("hostId"))
+		if err != nil {
+			return nil, err
+		}
+		return s.AgentOf(ctx, host)
+	}
+	return nil, nil
 }
 
 // each runs a statement that ends with a list of ids, for some of them at a time.

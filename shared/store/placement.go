@@ -24,6 +24,7 @@ type Wanted struct {
 type Candidate struct {
 	Host, Free int64
 	Agent      int64 // 0 for none
+	Silent     bool  // nobody has found the agent connected lately
 	Pools      []int64
 }
 
@@ -99,12 +100,12 @@ func (t *Tx) noticed(typ *schema.Type) {
 	}
 }
 
-// Candidates lists active hosts of active agents with an active pool, those with
-// most compute left first. It looks at a bounded number.
+// Candidates lists active hosts of active agents with an active pool, those that can be
+// reached and have most compute left first. It looks at a bounded number.
 func (t *Tx) Candidates(ctx context.Context, w Wanted) ([]Candidate, error) {
 	var b strings.Builder
 	args := []any{}
-	b.WriteString(`select h.id, coalesce(h.compute_free, 0), coalesce(h.agent_id, 0), p.id from host h
+	b.WriteString(`select h.id, coalesce(h.compute_free, 0), coalesce(h.agent_id, 0), p.id, a.disconnected_since is not null from host h
 		join storage_pool_host_map m on m.host_id = h.id and m.removed is null
 		join storage_pool p on p.id = m.storage_pool_id and p.state = 'active' and not p.external
 		left join agent a on a.id = h.agent_id
@@ -125,7 +126,7 @@ func (t *Tx) Candidates(ctx context.Context, w Wanted) ([]Candidate, error) {
 	if len(w.Hosts) > 0 {
 		add(" and h.id in ("+strings.TrimSuffix(strings.Repeat("?,", len(w.Hosts)), ",")+")", anys(w.Hosts)...)
 	}
-	b.WriteString(" order by h.compute_free desc, h.id limit 200")
+	b.WriteString(" order by a.disconnected_since is not null, h.compute_free desc, h.id limit 200")
 	if len(args) == 0 {
 		args = nil
 	}
@@ -138,14 +139,15 @@ func (t *Tx) Candidates(ctx context.Context, w Wanted) ([]Candidate, error) {
 	at := map[int64]int{}
 	for rows.Next() {
 		var host, free, agent, pool int64
-		if err := rows.Scan(&host, &free, &agent, &pool); err != nil {
+		var silent bool
+		if err := rows.Scan(&host, &free, &agent, &pool, &silent); err != nil {
 			return nil, err
 		}
 		i, ok := at[host]
 		if !ok {
 			i = len(out)
 			at[host] = i
-			out = append(out, Candidate{Host: host, Free: free, Agent: agent})
+			out = append(out, Candidate{Host: host, Free: free, Agent: agent, Silent: silent})
 		}
 		out[i].Pools = append(out[i].Pools, pool)
 	}

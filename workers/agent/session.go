@@ -186,7 +186,7 @@ func (a *agent) dialOptions(ctx context.Context, login login) *gws.ClientOption 
 type dialer struct{ ctx context.Context } // gws's interface passes no context
 
 func (d dialer) Dial(network, address string) (net.Conn, error) {
-	return (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext(d.ctx, network, address)
+	return (&net.Dialer{Timeout: 10 * time.Second, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 3 * time.Second, Count: 3}}).DialContext(d.ctx, network, address)
 }
 
 // session is one connection. Its methods are called by one goroutine.

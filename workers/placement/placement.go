@@ -207,15 +207,20 @@ func compute(run process.Run, instance *schema.Row) int64 {
 	return max(asInt(run.Setting("instance.compute.default")), 1)
 }
 
-// spread offers candidates: most compute left first (or least, to pack), equals in a
-// random order so that many decisions at once do not meet on one host. Mostly the first
-// will do, so that they are not sorted.
+// spread offers candidates: those that are silent last, for they may be back in a moment;
+// most compute left first (or least, to pack), equals in a random order so that many
+// decisions at once do not meet on one host. Mostly the first will do, so that they are
+// not sorted.
 func spread(all []store.Candidate, most bool) iter.Seq[store.Candidate] {
 	return func(yield func(store.Candidate) bool) {
 		for left := all; len(left) > 0; {
 			best, equals := 0, 1
 			for i := 1; i < len(left); i++ {
 				switch free, top := left[i].Free, left[best].Free; {
+				case left[i].Silent != left[best].Silent:
+					if left[best].Silent {
+						best, equals = i, 1
+					}
 				case free == top:
 					if equals++; rand.IntN(equals) == 0 {
 						best = i
