@@ -59,6 +59,9 @@ type Config struct {
 	Workers int
 	// Retry is the first pause between connections; 0 is a second.
 	Retry time.Duration
+	// Patience is how long a command waits for an engine that does not answer; 0 is 45
+	// seconds.
+	Patience time.Duration
 	// Silence is how long nothing may be heard; 0 is a minute.
 	Silence time.Duration
 	Version string
@@ -151,7 +154,7 @@ func newAgent(config Config) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.desk = newDesk(config.Workers, a.drivers, fences, a.line.send, a.log)
+	a.desk = newDesk(config, a.drivers, fences, a.line.send, a.log)
 	a.accesses = newAccesses(a.drivers, a.line.send, a.log)
 	a.pinger = newPinger(a.drivers, a.home, a.line.send, a.log)
 	return a, nil
@@ -172,6 +175,9 @@ func withDefaults(c Config) Config {
 	}
 	if c.Retry <= 0 {
 		c.Retry = time.Second
+	}
+	if c.Patience <= 0 {
+		c.Patience = 45 * time.Second
 	}
 	if c.Silence <= 0 {
 		c.Silence = time.Minute

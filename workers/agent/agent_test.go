@@ -352,7 +352,7 @@ func TestServerWithACertificateOfItsOwnAuthority(t *testing.T) {
 func TestHostWithoutEngineServesTheOthers(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
 	g := newGateway(t)
-	run(t, agent.Config{URL: g.URL, AccessKey: "k", Drivers: []string{"docker", "sim"}})
+	run(t, agent.Config{URL: g.URL, AccessKey: "k", Drivers: []string{"docker", "sim"}, Patience: time.Second})
 	l := g.accept(t)
 	var pong wire.PingData
 	if err := json.Unmarshal(l.ask(g.ping(`{"options":{"resources":true,"instances":true}}`)).Data, &pong); err != nil {

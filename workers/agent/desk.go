@@ -21,16 +21,18 @@ var errStale = errors.New("stale command")
 //	repeated id, in work   progress
 //	lower fence            "stale command"
 //	resource busy          progress; the newest waits and is done next
+//	engine does not answer progress; it may be back in a moment
 //	too many waiting       silence; the server asks again
 //
 // What arrives by one connection may be answered over the next.
 type desk struct {
-	drivers map[string]driver.Driver
-	fences  *fences
-	send    func(*wire.Event) error
-	log     *slog.Logger
-	slots   chan struct{} // as many commands run at a time
-	work    sync.WaitGroup
+	drivers  map[string]driver.Driver
+	fences   *fences
+	send     func(*wire.Event) error
+	log      *slog.Logger
+	slots    chan struct{} // as many commands run at a time
+	patience time.Duration // with an engine that does not answer
+	work     sync.WaitGroup
 
 	mu      sync.Mutex
 	lanes   map[string]*lane // by resource; only those with work
@@ -47,10 +49,10 @@ type job struct {
 	replyTo *string // of the latest request with this id
 }
 
-func newDesk(workers int, drivers map[string]driver.Driver, fences *fences, send func(*wire.Event) error, log *slog.Logger) *desk {
+func newDesk(c Config, drivers map[string]driver.Driver, fences *fences, send func(*wire.Event) error, log *slog.Logger) *desk {
 	return &desk{
 		drivers: drivers, fences: fences, send: send, log: log,
-		slots: make(chan struct{}, workers), lanes: map[string]*lane{}, answers: answers{byID: map[string]*wire.Event{}},
+		slots: make(chan struct{}, c.Workers), patience: c.Patience, lanes: map[string]*lane{}, answers: answers{byID: map[string]*wire.Event{}},
 	}
 }
 
@@ -156,9 +158,7 @@ func (d *desk) do(ctx context.Context, j *job) (answer *wire.Event) {
 	if err := d.admit(e); err != nil { // a newer one may have come while this one waited
 		return e.Fail(err.Error(), "")
 	}
-	data, err := j.task.Run(ctx, d.drivers[j.task.Kind], func(message string, percent int) {
-		_ = d.send(d.address(j, e.Advance(message, percent)))
-	})
+	data, err := d.attempt(ctx, j)
 	d.log.InfoContext(ctx, "command done", "command", e.Name, "event", e.ID, "id", asking(e), "uuid", j.task.Resource, "took", time.Since(start), "err", err)
 	if err != nil {
 		return e.Fail(err.Error(), "")
@@ -167,6 +167,40 @@ func (d *desk) do(ctx context.Context, j *job) (answer *wire.Event) {
 		return e.Fail("cannot write the answer", err.Error())
 	}
 	return answer
+}
+
+// attempt does a job, and once more for as long as its engine does not answer: one that is
+// started anew is back in a moment. Nobody waits for a slot meanwhile, and a newer command
+// for the resource is not kept waiting.
+func (d *desk) attempt(ctx context.Context, j *job) (any, error) {
+	progress := func(message string, percent int) { _ = d.send(d.address(j, j.event.Advance(message, percent))) }
+	for begin, pause := time.Now(), firstLook; ; pause = min(2*pause, longestLook) {
+		data, err := j.task.Run(ctx, d.drivers[j.task.Kind], progress)
+		if !errors.Is(err, driver.ErrAbsent) || time.Since(begin)+pause > d.patience || d.overtaken(j) {
+			return data, err
+		}
+		progress("Waiting for the engine of the host", -1)
+		<-d.slots
+		again := sleep(ctx, pause)
+		d.slots <- struct{}{}
+		if !again {
+			return nil, err
+		}
+		if err := d.admit(j.event); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// The pauses between two looks for an engine that does not answer.
+const firstLook, longestLook = 200 * time.Millisecond, 2 * time.Second
+
+// overtaken tells whether a newer command waits for the resource.
+func (d *desk) overtaken(j *job) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.lanes[j.task.Resource]
+	return l != nil && l.next != nil
 }
 
 // finish keeps the answer and sends it. Work that was cut short by the end of the
