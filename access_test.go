@@ -391,3 +391,38 @@ func TestAUserLooksAtARealContainer(t *testing.T) {
 		}
 	}
 }
+
+// An access ends with the right by which it was opened: with the key, with the account, and
+// also if nobody tells.
+func TestAnAccessEndsWithItsRight(t *testing.T) {
+	t.Parallel()
+	installations(t, func(t *testing.T, in *installation) {
+		p := in.start()
+		p.onAHost(p)
+		for name, withdraw := range map[string]func(key, account object){
+			"the key":     func(key, _ object) { p.ask("POST", "/v1/credentials/"+key.id()+"/?action=deactivate", object{}) },
+			"the account": func(_, account object) { p.ask("POST", "/v1/accounts/"+account.id()+"/?action=deactivate", object{}) },
+			"nobody tells": func(_, account object) {
+				in.surgery("update credential set state = 'inactive' where account_id = " + account.id()[2:])
+			},
+		} {
+			user, account := p.account("user")
+			keys := p.list("/v1/credentials?kind=apiKey&accountId=" + account.id())
+			if len(keys) != 1 {
+				t.Fatalf("%d keys", len(keys))
+			}
+			path := user.container(object{"imageUuid": "sim:x"})
+			user.becomes(path, "running")
+			l := user.look(path, "execute", object{"command": []string{"cat"}, "attachStdin": true})
+			l.types("still here")
+			until(t, "the command to answer", 20*time.Second, func() bool { return l.sees() == "still here" })
+			withdraw(keys[0], account)
+			if code, reason, _ := l.ends(); code != 4008 {
+				t.Errorf("%s: it ends with %d %s", name, code, reason)
+			}
+			if code, _, _ := p.look(path, "execute", object{"command": []string{"echo"}}).ends(); code != 1000 {
+				t.Errorf("%s: an administrator is shut out with %d", name, code)
+			}
+		}
+	})
+}

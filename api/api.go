@@ -52,7 +52,7 @@ func Run(ctx context.Context, d Deps, ln net.Listener) error {
 	if d.Rest.Console == nil {
 		d.Rest.Console = hosts.open
 	}
-	tickets := newTickets(hosts)
+	tickets := newTickets(hosts, d.Rest.Auth)
 	if d.Rest.Access == nil {
 		d.Rest.Access = tickets.give
 	}

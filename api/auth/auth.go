@@ -51,6 +51,7 @@ type Caller struct {
 	Subscription   string // Raw, ByAccount or ByAgent
 	View           *View
 	JoinNonce      string // of the token for one host that it came with
+	KeyID          int64  // of the credential that it came with, 0 for none
 }
 
 // Writes is the scope of rows the caller may change.
@@ -222,7 +223,9 @@ func (a *Auth) verify(ctx context.Context, user, password string, now time.Time)
 		if err != nil {
 			return Caller{}, err
 		}
-		return a.caller(account, account.Kind())
+		c, err := a.caller(account, account.Kind())
+		c.KeyID = row.ID()
+		return c, err
 	}
 	return Caller{}, ErrRefused
 }
@@ -304,7 +307,9 @@ func (a *Auth) impersonate(ctx context.Context, c Caller, uuid string) (Caller, 
 	if len(rows) == 0 || rows[0].State() != "active" {
 		return Caller{}, ErrRefused
 	}
-	return a.caller(rows[0], rows[0].Kind())
+	other, err := a.caller(rows[0], rows[0].Kind())
+	other.KeyID = c.KeyID
+	return other, err
 }
 
 // caller gives an account what is due to its kind. A kind without a projection is

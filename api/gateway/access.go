@@ -21,6 +21,7 @@ const (
 	mostAccesses = 1000
 	hostSilence  = 30 * time.Second // an agent gives a sign of life every ten
 	hostPatience = 10 * time.Second // for the first word of an agent
+	beatsOfRight = 2                // beats between two looks whether the user may go on
 	takenAfter   = wire.AccessWindow / 4
 	closeFailed  = 1011
 )
@@ -44,6 +45,7 @@ type access struct {
 	sent  int64     // bytes of the user
 	ahead int64     // of which the host has not said that it took them
 	parts int64
+	beats int
 	room  chan struct{}
 	over  chan struct{}
 	once  sync.Once
@@ -286,6 +288,10 @@ func (a *access) beat() {
 	a.mu.Lock()
 	silent := time.Since(a.last)
 	heard := a.heard
+	a.beats++
+	if a.beats%beatsOfRight == 0 {
+		go a.renew()
+	}
 	a.mu.Unlock()
 	switch {
 	case !heard:
@@ -299,6 +305,16 @@ func (a *access) beat() {
 	case <-a.over:
 	default:
 		a.timer.Reset(hostPatience)
+	}
+}
+
+// renew ends an access whose right is gone, also where the news of it was lost. While no
+// server can tell, it goes on.
+func (a *access) renew() {
+	q := wire.RightRequest{ID: uuid.NewString(), ReplyTo: a.g.address(), Right: a.grant.Right}
+	var answer wire.RightAnswer
+	if err := a.g.ask(context.Background(), q.ID, q, &answer, wire.RightChannel); err == nil && !answer.Holds {
+		a.close(closeRevoked, "authentication withdrawn")
 	}
 }
 

@@ -148,7 +148,7 @@ func (g *Gateway) revoked(payload string) {
 		rests(&s.line)
 	}
 	for _, a := range g.accesses {
-		if a.out != nil && (r.Type == "account" && a.grant.AccountID == r.ID || r.Type == "agent" && a.grant.AgentID == r.ID) {
+		if a.out != nil && (r.Type == "account" && a.grant.AccountID == r.ID || r.Type == "credential" && a.grant.KeyID == r.ID || r.Type == "agent" && a.grant.AgentID == r.ID) {
 			a.out.close(closeRevoked, "authentication withdrawn")
 		}
 	}

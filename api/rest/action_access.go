@@ -52,7 +52,7 @@ func (r *request) giveAccess(t *auth.Type, id int64, what string) error {
 	if r.api.Access == nil {
 		return fault.Unavailable("no host can be asked")
 	}
-	token, err := r.api.Access(r.ctx, r.caller.AccountID, row, wanted)
+	token, err := r.api.Access(r.ctx, r.caller.AccountID, r.caller.KeyID, row, wanted)
 	if err != nil {
 		return err
 	}

@@ -77,8 +77,9 @@ type Config struct {
 	Panicked func()
 	// Console asks the host of an instance how to reach its console.
 	Console func(ctx context.Context, instance *schema.Row) (map[string]any, error)
-	// Access gives a ticket for a way for bytes to an instance. The account is the caller's.
-	Access func(ctx context.Context, account int64, instance *schema.Row, wanted wire.Access) (token string, err error)
+	// Access gives a ticket for a way for bytes to an instance. Account and key are the
+	// caller's.
+	Access func(ctx context.Context, account, key int64, instance *schema.Row, wanted wire.Access) (token string, err error)
 	// Log gets what is our fault; nil is the standard one.
 	Log *slog.Logger
 }

@@ -16,6 +16,8 @@ const (
 	AccessServer = "access."
 	// TicketChannel is where gateways ask the server that gave out a ticket.
 	TicketChannel = "cattle.access.ticket"
+	// RightChannel is where gateways ask any server whether an access may go on.
+	RightChannel = "cattle.access.right"
 )
 
 // What a user wants of an instance.
@@ -62,7 +64,27 @@ type Ticket struct {
 	AgentID   int64  `json:"agentId"`
 	AgentUUID string `json:"agentUuid"`
 	AgentURI  string `json:"agentUri"`
-	AccountID int64  `json:"accountId"`
+	Right
+}
+
+// Right is what somebody came by an access with.
+type Right struct {
+	AccountID  int64 `json:"accountId"`
+	KeyID      int64 `json:"keyId,omitempty"` // 0 where nobody is asked for a key
+	InstanceID int64 `json:"instanceId"`
+}
+
+// RightRequest asks whether a right still holds.
+type RightRequest struct {
+	ID      string `json:"id"`
+	ReplyTo string `json:"replyTo"`
+	Right
+}
+
+// RightAnswer answers it. A server that cannot tell says nothing.
+type RightAnswer struct {
+	ID    string `json:"id"`
+	Holds bool   `json:"holds"`
 }
 
 // TicketRequest asks for the ticket that a user has brought.
