@@ -199,6 +199,10 @@ var plugs = []plug{
 		h.cable.Refuse(true)
 		h.mend(func() { h.cable.Refuse(false) })
 	}, true},
+	{"the network, without a word", func(h *plugged) {
+		h.cable.Stall(true)
+		h.mend(func() { h.cable.Stall(false) })
+	}, false},
 }
 
 func (h *plugged) mend(f func()) {
