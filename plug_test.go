@@ -169,6 +169,7 @@ type plugged struct {
 	gateway *program
 	another func() *program // a gateway at the same address
 	host    string
+	network string         // in which a container has an address of Docker's
 	apart   sync.WaitGroup // who mends what was pulled
 }
 
@@ -229,7 +230,10 @@ func (in *installation) plugged(t *testing.T, p *program) *plugged {
 		for _, o := range p.list("/v1/hosts?kind=docker&state=active&name_prefix=" + name) {
 			h.host = o.id()
 		}
-		return h.host != ""
+		for _, o := range p.list("/v1/networks?uuid=unmanaged&state=active") {
+			h.network = o.id()
+		}
+		return h.host != "" && h.network != ""
 	})
 	return h
 }
@@ -265,7 +269,7 @@ func (h *plugged) agrees(path, uuid, state, what string) {
 				return false
 			}
 			last += fmt.Sprintf(" %+v %v", there[0], o["primaryIpAddress"])
-			return there[0].State.Running && (o["primaryIpAddress"] == nil || o["primaryIpAddress"] == there[0].NetworkSettings.IPAddress)
+			return there[0].State.Running && o["primaryIpAddress"] == there[0].NetworkSettings.IPAddress
 		}
 		return false
 	})
@@ -303,7 +307,8 @@ func TestAPlugIsPulledAtEachStep(t *testing.T) {
 // other; more tells whether the point was come to.
 func (h *plugged) tell(at point, pull func()) (more bool) {
 	h.engine.arm(at, pull)
-	status, c := h.p.ask("POST", "/v1/containers", object{"imageUuid": "docker:" + image, "command": "sleep", "commandArgs": []string{"300"}, "requestedHostId": h.host})
+	status, c := h.p.ask("POST", "/v1/containers", object{"imageUuid": "docker:" + image, "command": "sleep", "commandArgs": []string{"300"}, "requestedHostId": h.host,
+		"networkIds": []string{h.network}})
 	if status != 201 {
 		h.t.Fatalf("refused: %v", c)
 	}
