@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write testdata anew")
 func TestTheContractIsKept(t *testing.T) {
 	t.Parallel()
 	s := embedded(t, func(*configOf) {})
-	for _, kind := range []string{"admin", "superadmin", "readAdmin", "user", "agent", "agentRegister"} {
+	for _, kind := range []string{"admin", "superadmin", "readAdmin", "user", "agent", "agentRegister", "register"} {
 		_, keys := s.account(kind)
 		var b strings.Builder
 		for _, item := range s.as(keys).get("/v1/schemas").is(200).body["data"].([]any) {
@@ -58,7 +58,7 @@ func describe(b *strings.Builder, s map[string]any) {
 		f := s["resourceFields"].(map[string]any)[name].(map[string]any)
 		fmt.Fprintf(b, "  %s %s", name, f["type"])
 		for _, key := range slices.Sorted(maps.Keys(f)) {
-			if v := f[key]; key != "type" && v != nil && v != false {
+			if v := f[key]; key != "type" && v != nil && (v != false || key == "default") {
 				text, _ := json.Marshal(v)
 				fmt.Fprintf(b, " %s=%s", key, text)
 			}
