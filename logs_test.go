@@ -32,7 +32,7 @@ var logKeys = map[string]string{
 	"err": "what went wrong", "stack": "where", "reference": "that a caller was given for an error", "path": "of a request",
 	"address": "that is listened to", "parts": "of a server", "server": "id or address of a server", "version": "of the program",
 	"source": "layer of a setting", "says": "words of a library",
-	"handler": "name of logic", "did": "steps that were needed", "pin": "digest of the server's key, for those who join",
+	"handler": "name of logic", "next": "process that one goes on as", "dropped": "the same, by a handler that is not heeded", "did": "steps that were needed", "pin": "digest of the server's key, for those who join",
 }
 
 // Every line of the log has a constant message and known keys, and names the whole

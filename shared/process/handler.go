@@ -34,7 +34,7 @@ type Answer struct {
 	Data     map[string]any // merged into the resource
 	Continue *bool          // unset: go on in the listener lists, stop in the handlers list
 	Delegate bool           // continue as the delegate of the process instead of ending
-	Chain    string         // instead of the done state, go on as this process
+	Chain    string         // instead of the done state, go on as this process; of several names the last counts
 }
 
 // Handler is logic attached to processes. It may run any number of times, also

@@ -1,9 +1,11 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/cattleio/cattle/shared/process"
@@ -220,6 +222,30 @@ func TestAServerThatStopsGivesItsAttemptBack(t *testing.T) {
 		}
 		w.work(w.worker())
 		w.want(c, "running")
+	})
+}
+
+// Two handlers disagree about what a stop is to go on as: the last one counts, and the log names both.
+func TestOfTwoChainsTheLastCounts(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		c := w.container(nil)
+		w.work(w.worker())
+		w.want(c, "running")
+		onward := func(name, next string) process.Handler {
+			return process.Handler{Name: name, Stage: process.Pre, Processes: []string{"instance.stop"},
+				Run: func(context.Context, process.Run) (*process.Answer, error) { return &process.Answer{Chain: next}, nil }}
+		}
+		var journal bytes.Buffer
+		w.journal = &journal
+		k := w.worker(onward("A", "instance.start"), onward("B", "instance.remove"))
+		w.act(c, "instance.stop")
+		w.work(k)
+		w.want(c, "removed")
+		if line := journal.String(); !strings.Contains(line, "level=ERROR") || !strings.Contains(line, "next=instance.remove dropped=instance.start") {
+			t.Errorf("the log does not name both: %s", line)
+		}
 	})
 }
 

@@ -152,6 +152,10 @@ func (f *frame) list(ctx context.Context, stage process.Stage) (delegate bool, c
 		}
 		delegate = delegate || answer.Delegate
 		if answer.Chain != "" {
+			if chain != "" && chain != answer.Chain {
+				f.r.e.Log.Error("two handlers disagree about what to go on as; the last one counts", "process", f.def.Name,
+					"id", f.r.p.ID, "handler", h.Name, "next", answer.Chain, "dropped", chain)
+			}
 			chain = answer.Chain
 		}
 		if goOn := answer.Continue; goOn != nil && !*goOn || goOn == nil && stage == process.Main {

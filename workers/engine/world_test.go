@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"strconv"
@@ -39,6 +40,7 @@ type world struct {
 	born    *store.Born       // the last of these
 	more    map[string]string // settings of the next worker
 	checked bool              // workers hold logic to the checks for idempotence
+	journal io.Writer         // where workers write their log, if anywhere
 }
 
 // worker is an engine on a connection of its own, which a story may cut.
@@ -156,6 +158,9 @@ func (w *world) told(changes []engine.Change) {
 func (w *world) log() slog.Handler {
 	if w.checked {
 		return shouting{w.t}
+	}
+	if w.journal != nil {
+		return slog.NewTextHandler(w.journal, nil)
 	}
 	return slog.DiscardHandler
 }

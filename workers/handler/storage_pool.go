@@ -81,7 +81,7 @@ func machineImages(ctx context.Context, run process.Run) (*process.Answer, error
 	if run.Resource().Kind() != "libvirt" {
 		return nil, nil
 	}
-	if err := run.Lock(ctx, "LIBVIRT.DEFAULT.IMAGES"); err != nil {
+	if err := run.Lock(ctx, "LIBVIRT.DEFAULT.LOCK"); err != nil {
 		return nil, err
 	}
 	system, err := run.Find(ctx, "account", process.Match{"uuid": "system"})
