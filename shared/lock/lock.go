@@ -31,7 +31,7 @@ func (l *Locks) Try(ctx context.Context, name string, ttl time.Duration) (free f
 	token := uuid.NewString()
 	got, err := l.client.SetNX(ctx, key(name), token, ttl).Result()
 	if err != nil {
-		return func() {}, true
+		return func() {}, ctx.Err() == nil // whoever stops needs none
 	}
 	if !got {
 		l.refusals.Add(1)

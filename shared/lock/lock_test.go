@@ -57,6 +57,16 @@ func TestWithoutRedisTheWorkGoesOn(t *testing.T) {
 	}
 }
 
+// A server that stops while it asks does not take what another has.
+func TestWhoStopsGetsNoLock(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(context.Background())
+	stop()
+	if _, ok := locks(t, miniredis.RunT(t)).Try(ctx, "x", time.Minute); ok {
+		t.Fatal("a lock was had without asking for it")
+	}
+}
+
 func TestThereIsAlwaysSoonALeader(t *testing.T) {
 	t.Parallel()
 	server := miniredis.RunT(t)
