@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"shared/event":                    {},
 	"shared/lock":                     {},
 	"workers/engine":                  {"shared/process", "shared/resource", "shared/schema", "shared/store", "shared/wire", "shared/telemetry"},
-	"workers/placement":               {"shared/process", "shared/schema", "shared/store"},
+	"workers/placement":               {"shared/process", "shared/resource", "shared/schema", "shared/store"},
 	"workers/handler":                 {"shared/seal", "shared/process", "shared/resource", "shared/schema", "shared/store", "shared/wire", "workers/placement"},
 	"workers/ssh":                     {"shared/program", "shared/process", "shared/resource", "shared/schema", "shared/store", "shared/lock"},
 	"workers":                         {"workers/ssh", "shared/process", "shared/resource", "shared/schema", "shared/store", "shared/event", "shared/queue", "shared/lock", "shared/wire", "workers/engine", "workers/handler", "shared/telemetry"},

@@ -24,6 +24,7 @@ var logKeys = map[string]string{
 	"agent":   "id of an agent", "resource": "id of a resource, as stored; its type is type",
 	"attempt": "number of an attempt", "epoch": "number of a claim or a connection", "reason": "how an attempt ended",
 	"state": "of a resource", "since": "moment that something began", "unattended": "whether no process moves a resource",
+	"gone": "number of hosts", "of": "how many there are", "limit": "how many may be",
 	"in": "pause before the next attempt", "pause": "the same for a connection", "took": "duration",
 	"order": "what an administrator wants of a process", "account": "id of whoever wants it",
 	"task":  "name of what the clock starts",

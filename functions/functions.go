@@ -54,7 +54,7 @@ type Function struct {
 }
 
 // All lists the functions.
-var All = []Function{reconcile, purge, cleanup, logs, cleanRuns, liveness, watch, configSync, configMigration, configSources}
+var All = []Function{reconcile, purge, cleanup, logs, cleanRuns, liveness, failover, watch, configSync, configMigration, configSources}
 
 // Scheduler starts functions and remembers what they have to from one run to the
 // next. Losing that costs them a little time.
@@ -65,7 +65,9 @@ type Scheduler struct {
 	ticks  int64         // runs of liveness
 	storm  int           // those of them until the loss of many agents is over
 
-	strange   map[string]bool      // what agents run that is not known, and has been told
+	hosts storm // that are gone
+
+	strange   map[string]bool      // what has been told and is not told again, such as what agents run that is not known
 	patience  time.Duration        // with what an agent misses, which may be about to come back by itself
 	auditing  sync.Mutex           // one round at a time
 	surveying sync.Mutex           // likewise

@@ -214,47 +214,66 @@ func (s *Scheduler) strangers(ctx context.Context, agent int64, runs map[string]
 		return
 	}
 	for name := range runs {
-		s.mu.Lock()
-		if len(s.strange) > 10_000 {
-			clear(s.strange)
-		}
-		told := s.strange[name]
-		s.mu.Unlock()
-		if told {
+		if s.told(name) {
 			continue
 		}
 		rows, err := s.Store.Find(ctx, resource.All.Type("instance"), process.Match{"uuid": name})
 		if err != nil || len(rows) > 0 {
 			continue // it comes or goes
 		}
-		s.mu.Lock()
-		s.strange[name] = true
-		s.mu.Unlock()
+		s.news(name)
 		s.Log.WarnContext(ctx, "agent runs an instance that is not known", "agent", agent, "uuid", name)
 	}
 }
 
+func (s *Scheduler) told(what string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.strange[what]
+}
+
+// news tells whether something has not been told yet, and remembers that it is.
+func (s *Scheduler) news(what string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.strange) > 10_000 {
+		clear(s.strange)
+	}
+	told := s.strange[what]
+	s.strange[what] = true
+	return !told
+}
+
 // lost restarts an instance that is gone from its host, if it still runs for us.
 func (s *Scheduler) lost(ctx context.Context, r store.Present) error {
-	def := resource.All.Process("instance.restart")
-	var launched *store.Launched
-	err := s.Store.Write(ctx, "instance is gone", func(tx *store.Tx) error {
-		launched = nil
-		row, err := tx.Get(ctx, resource.All.Type("instance"), r.ID)
-		if err != nil || row.State() != "running" || row.Int("stateSince") != r.Since {
-			return err
-		}
-		launched, err = tx.Launch(ctx, store.Launch{Process: def, Row: row, Server: s.Server,
-			Data:     map[string]any{resource.InstanceOptions: map[string]any{resource.HARestart: true}},
-			Priority: s.priority(def)})
-		return err
-	})
-	if errors.Is(err, store.ErrCannotStart) || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
-		return nil // somebody moved it
-	}
-	if launched != nil && err == nil {
-		s.Ring(launched.Bells)
+	restarted, err := s.restart(ctx, r.ID, r.Since, map[string]any{resource.HARestart: true})
+	if restarted {
 		s.Log.WarnContext(ctx, "instance is gone from its host", "type", "instance", "resource", r.ID, "agent", r.Agent)
 	}
 	return err
+}
+
+// restart restarts an instance with some options if it has run since the given moment. It
+// tells whether it did: somebody else may move the instance.
+func (s *Scheduler) restart(ctx context.Context, id, since int64, options map[string]any) (bool, error) {
+	def := resource.All.Process("instance.restart")
+	var launched *store.Launched
+	err := s.Store.Write(ctx, "restart", func(tx *store.Tx) error {
+		launched = nil
+		row, err := tx.Get(ctx, resource.All.Type("instance"), id)
+		if err != nil || row.State() != "running" || row.Int("stateSince") != since {
+			return err
+		}
+		launched, err = tx.Launch(ctx, store.Launch{Process: def, Row: row, Server: s.Server,
+			Data: map[string]any{resource.InstanceOptions: options}, Priority: s.priority(def)})
+		return err
+	})
+	if errors.Is(err, store.ErrCannotStart) || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
+		return false, nil // somebody moved it
+	}
+	if launched == nil || err != nil {
+		return false, err
+	}
+	s.Ring(launched.Bells)
+	return true, nil
 }

@@ -35,6 +35,9 @@ var watch = Function{Name: "process.watch", Unrecorded: true, Run: func(ctx cont
 			sight.Queue = nil // Redis is away; the rows are what counts
 		}
 	}
+	s.mu.Lock()
+	sight.HostsGone, sight.FailoverHeld = s.hosts.gone, s.hosts.held
+	s.mu.Unlock()
 	s.Metrics.See(sight)
 	return nil
 }}

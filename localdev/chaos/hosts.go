@@ -153,7 +153,7 @@ func (a *agent) obey(e *wire.Event) *wire.Event {
 		return e.Fail("the host has a bad day", "")
 	}
 	if !h.act(a.uuid, name, e) {
-		return e.Fail("stale command", "")
+		return e.Fail(wire.StaleCommand, "")
 	}
 	switch {
 	case h.mute.Meets():

@@ -47,6 +47,7 @@ func acting() map[string]string {
 		"task.cleanup.process.executions.schedule":      "600",
 		"task.agent.ping.schedule":                      "5",
 		"task.process.watch.schedule":                   "10",
+		"task.host.failover.schedule":                   "5",
 		"task.config.item.sync.schedule":                "15",
 		"task.config.item.migration.schedule":           "900",
 		"task.config.item.source.version.sync.schedule": "3600",
@@ -68,6 +69,8 @@ func acting() map[string]string {
 		"agent.ping.reconnect.after.failed.count":       "6",
 		"agent.ping.instances.every":                    "1",
 		"ha.instance.state.report.unknown":              "true",
+		"ha.host.restart.after.seconds":                 "60",  // that a host is gone, what is to be restarted leaves it; 0 is never
+		"ha.host.lost.limit.percent":                    "10",  // of all hosts; while more are gone nothing leaves them
 		"agent.resource.monitor.cache.resource.seconds": "300", // for which what an agent reports is taken as known
 		"agent.ping.resources.every":                    "12",
 		"agent.ping.stats.every":                        "60",

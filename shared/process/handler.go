@@ -107,6 +107,7 @@ type Call struct {
 	Name     string
 	Resource *schema.Row // named in the event
 	Fence    *schema.Row // whose claim orders the commands; nil means Resource
+	Epoch    int64       // of that claim; 0 means that of now
 	Data     any
 	Attempts int   // sends; 0 means the setting
 	Timeout  int64 // milliseconds each; 0 means the setting

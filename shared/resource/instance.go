@@ -56,8 +56,9 @@ var instance = Kind{
 }
 
 // InstanceOptions is where the data of an instance's process says what is to follow:
-// HARestart, or start.
+// HARestart, or start; LostHost is the id of the host that it leaves, which is gone.
 const (
 	InstanceOptions = "io.cattle.platform.process.instance.InstanceProcessOptions"
 	HARestart       = "haRestart"
+	LostHost        = "lostHost"
 )

@@ -21,6 +21,9 @@ type Sight struct {
 	Unattended     map[string]int    // of these, those that no process moves, by type
 
 	OverdueProcesses map[string]int // pending processes that are older than their deadline, by name
+
+	HostsGone    int  // active hosts whose agent is gone
+	FailoverHeld bool // they are too many to move what runs there
 }
 
 // See shows a sight in place of the last one; nil shows none, for a server that
@@ -35,7 +38,7 @@ func (m *Metrics) See(s *Sight) {
 type watch struct {
 	last atomic.Pointer[Sight]
 
-	at, queue, oldest, running, runnable, pending, waiting, transitioning, overdue, unattended, late *prometheus.Desc
+	at, queue, oldest, running, runnable, pending, waiting, transitioning, overdue, unattended, late, gone, held *prometheus.Desc
 }
 
 func newWatch() *watch {
@@ -54,12 +57,14 @@ func newWatch() *watch {
 		overdue:       desc("cattle_resources_overdue", "Resources that have been in a transitioning state for longer than the deadline of its process.", "type", "process"),
 		unattended:    desc("cattle_resources_unattended", "Resources in a transitioning state that no process moves.", "type"),
 		late:          desc("cattle_processes_overdue", "Pending processes that are older than their deadline.", "process"),
+		gone:          desc("cattle_hosts_gone", "Active hosts whose agent no gateway holds."),
+		held:          desc("cattle_failover_held", "1 while too many hosts are gone to move what runs there; an operator decides."),
 	}
 }
 
 // Describe names what Collect may send.
 func (w *watch) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{w.at, w.queue, w.oldest, w.running, w.runnable, w.pending, w.waiting, w.transitioning, w.overdue, w.unattended, w.late} {
+	for _, d := range []*prometheus.Desc{w.at, w.queue, w.oldest, w.running, w.runnable, w.pending, w.waiting, w.transitioning, w.overdue, w.unattended, w.late, w.gone, w.held} {
 		out <- d
 	}
 }
@@ -77,6 +82,12 @@ func (w *watch) Collect(out chan<- prometheus.Metric) {
 	show(w.oldest, s.OldestRunnable.Seconds())
 	show(w.running, float64(s.Running))
 	show(w.runnable, float64(s.Runnable))
+	show(w.gone, float64(s.HostsGone))
+	held := 0.0
+	if s.FailoverHeld {
+		held = 1
+	}
+	show(w.held, held)
 	byOne := func(d *prometheus.Desc, m map[string]int) {
 		for k, n := range m {
 			show(d, float64(n), k)

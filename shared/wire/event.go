@@ -41,6 +41,9 @@ type Event struct {
 	Cursor                       string            `json:"cursor,omitempty"` // only for those who ask for one
 }
 
+// StaleCommand is what an agent says to a command with a lower fence than it has seen.
+const StaleCommand = "stale command"
+
 // Fence orders the commands for one resource. An agent keeps the highest epoch
 // it has seen for a uuid and refuses a command that carries a lower one.
 type Fence struct {

@@ -13,7 +13,7 @@ import (
 	"github.com/cattleio/cattle/workers/agent/driver"
 )
 
-var errStale = errors.New("stale command")
+var errStale = errors.New(wire.StaleCommand)
 
 // desk takes commands and sees to it that each is done once at a time:
 //

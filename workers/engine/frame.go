@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -548,7 +549,7 @@ func (f *frame) event(c process.Call, q *store.Request, timeout time.Duration) (
 		if fenced == nil {
 			fenced = c.Resource
 		}
-		e.Fence = &wire.Fence{Resource: fenced.UUID(), Epoch: fenced.Int("claimEpoch"), ProcessID: f.r.p.ID, RunEpoch: f.r.p.RunEpoch}
+		e.Fence = &wire.Fence{Resource: fenced.UUID(), Epoch: cmp.Or(c.Epoch, fenced.Int("claimEpoch")), ProcessID: f.r.p.ID, RunEpoch: f.r.p.RunEpoch}
 	}
 	return e, nil
 }

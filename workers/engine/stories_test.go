@@ -99,6 +99,23 @@ var tales = []struct {
 		s.act(one, "ipaddress.deactivate")
 		s.want(one, "removed")
 	}},
+	{"a container leaves a host that is gone", false, func(s *tale) {
+		c := s.post("container", map[string]any{"imageId": int64(1), "accountId": int64(1), "ports": []any{"80"}, "instanceTriggeredStop": "restart"})
+		s.want(c, "running")
+		s.step("instance.restart", func(w *world) {
+			w.sql("update host set agent_id = null where id = 2")
+			w.sql("update agent set disconnected_since = 1 where uuid = 'agent'")
+			options := map[string]any{resource.HARestart: true, resource.LostHost: int64(1)}
+			if err := w.launch(c.Clone(), "instance.restart", map[string]any{resource.InstanceOptions: options}); err != nil {
+				w.t.Fatal(err)
+			}
+		})
+		s.want(c, "running")
+		ties := s.w.find("instanceHostMap", process.Match{"instanceId": c.ID()})
+		if len(ties) != 2 || ties[0].State() != "removed" || ties[1].State() != "active" || ties[1].Int("hostId") != 2 {
+			s.w.t.Errorf("its places are %v and %v", ties[0].Map(), ties[len(ties)-1].Map())
+		}
+	}},
 	{"a start that cannot succeed", false, func(s *tale) {
 		c := s.post("container", map[string]any{"imageId": int64(1), "accountId": int64(1), "requestedHostId": float64(99)})
 		s.want(c, "removed")

@@ -279,8 +279,8 @@ func (c *chapter) compare(t *testing.T, w *world) {
 var passing = map[string]bool{"revision": false, "claim_epoch": false, "claim_process_id": false, "state_since": false, "created": true,
 	"removed": true, "remove_time": true, "first_running": true, "token": true, "secret_value": true, "value": true, "public_value": true, "uuid": true}
 
-// moments are times, names, addresses and ports that are made up within texts.
-var moments = regexp.MustCompile(`\b02(:[0-9a-f]{2}){2,5}\b|\b10\.4[23]\.0\.[0-9]+\b|\b[23][0-9]{4}\b|\b1[0-9]{12}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\\"(secretKey|accessKey)\\":\\"[^"]*"`)
+// moments are times, names, addresses, ports and numbers of claims that are made up within texts.
+var moments = regexp.MustCompile(`\b02(:[0-9a-f]{2}){2,5}\b|\b10\.4[23]\.0\.[0-9]+\b|\b[23][0-9]{4}\b|\b1[0-9]{12}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\\"(secretKey|accessKey)\\":\\"[^"]*"|\\"left\\":[0-9]+`)
 
 // picture is all that is in the database, and what runs on the hosts.
 func (w *world) picture() map[string]string {

@@ -29,6 +29,7 @@ func All() []process.Handler {
 		imageHandlers(),
 		instanceHandlers(),
 		ipAddressHandlers(),
+		leaveHandlers(),
 		linkHandlers(),
 		networkHandlers(),
 		networkServiceHandlers(),
@@ -164,8 +165,11 @@ func find(ctx context.Context, run process.Run, typ string, match process.Match)
 }
 
 // gone tells whether a row is removed. One that is still being removed is not, although
-// the moment is noted already: who began that has to end it.
+// the moment is noted already: who began that has to end it, unless it was left behind.
 func gone(r *schema.Row) bool {
+	if _, behind := left(r); behind {
+		return true
+	}
 	return r.Removed() && r.State() != "removing" || r.State() == "removed" || r.State() == "purged"
 }
 

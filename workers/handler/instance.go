@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/resource"
@@ -215,6 +217,9 @@ func startFailed(ctx context.Context, run process.Run, step string, err error) e
 		return err
 	}
 	instance := run.Resource()
+	if step == "find placement" && lostHost(run) != 0 {
+		return &process.WaitingError{For: "a host in place of host " + strconv.FormatInt(lostHost(run), 10) + ": " + failure.Message, After: 5 * time.Second}
+	}
 	if step == "create compute" {
 		tries := private(run.Data(), startScope)
 		n := integer(tries["computeTry"]) + 1
@@ -275,6 +280,13 @@ func firstRunning(ctx context.Context, run process.Run) (*process.Answer, error)
 
 func instanceStop(ctx context.Context, run process.Run) (*process.Answer, error) {
 	instance := run.Resource()
+	release, _ := run.Data()["deallocateFromHost"].(bool)
+	if host := lostHost(run); host != 0 {
+		if err := leave(ctx, run, instance, host); err != nil {
+			return nil, err
+		}
+		release = true
+	}
 	for _, s := range []struct{ typ, name string }{
 		{"instanceHostMap", "instancehostmap.deactivate"},
 		{"nic", "nic.deactivate"},
@@ -286,7 +298,6 @@ func instanceStop(ctx context.Context, run process.Run) (*process.Answer, error)
 			return nil, err
 		}
 	}
-	release, _ := run.Data()["deallocateFromHost"].(bool)
 	if !release {
 		shared, err := onSharedStorage(ctx, run, instance)
 		if err != nil {
@@ -348,7 +359,12 @@ func afterStop(_ context.Context, run process.Run) (*process.Answer, error) {
 	return nil, nil
 }
 
-func instanceRestart(_ context.Context, run process.Run) (*process.Answer, error) {
+func instanceRestart(ctx context.Context, run process.Run) (*process.Answer, error) {
+	if host := lostHost(run); host != 0 {
+		if away, err := lost(ctx, run, host); err != nil || !away {
+			return &process.Answer{}, err // the host is back, and the instance has run on
+		}
+	}
 	options := private(run.Data(), optionsScope)
 	if again, _ := options[resource.HARestart].(bool); !again {
 		options["start"] = true
@@ -458,6 +474,9 @@ func computeCommand(name string) logic {
 		instance, err := run.Get(ctx, "instance", tie.Int("instanceId"))
 		if err != nil {
 			return nil, err
+		}
+		if _, yes := left(tie); yes {
+			return leftCommand(ctx, run, name, host.Int("agentId"), instance, "hostId")
 		}
 		return command(ctx, run, name, host.Int("agentId"), instance, false)
 	}

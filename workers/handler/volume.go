@@ -34,6 +34,9 @@ func volumeCommand(name string) logic {
 		if err != nil {
 			return nil, err
 		}
+		if _, yes := left(tie); yes {
+			return leftCommand(ctx, run, name, pool.Int("agentId"), volume, "storagePoolId")
+		}
 		return command(ctx, run, name, pool.Int("agentId"), volume, false)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/store"
 )
@@ -60,12 +61,20 @@ func Place(ctx context.Context, run process.Run, instance *schema.Row) error {
 		return &process.Failure{Message: None}
 	}
 	// What was read a moment ago will mostly do; before nobody fits, all are asked.
-	for _, list := range []func(context.Context, store.Wanted) ([]store.Candidate, error){tx.Likely, tx.Candidates} {
+	lists := []func(context.Context, store.Wanted) ([]store.Candidate, error){tx.Likely, tx.Candidates}
+	away := leaving(run)
+	if away {
+		lists = lists[1:] // a moment ago the host that is gone may have been there
+	}
+	for _, list := range lists {
 		candidates, err := list(ctx, need.Wanted)
 		if err != nil {
 			return err
 		}
 		for c := range spread(candidates, run.Setting("simple.allocator.spread") != "false") {
+			if c.Silent && away {
+				continue
+			}
 			ok, err := try(ctx, run, tx, instance, c, nics, volumes, len(present) > 0, need.Compute)
 			if ok || err != nil {
 				return err
@@ -73,6 +82,13 @@ func Place(ctx context.Context, run process.Run, instance *schema.Row) error {
 		}
 	}
 	return &process.Failure{Message: None}
+}
+
+// leaving tells whether the instance has left a host that is gone: it is not to come to
+// another such.
+func leaving(run process.Run) bool {
+	options, _ := run.Data()[resource.InstanceOptions].(map[string]any)
+	return options[resource.LostHost] != nil
 }
 
 // Release gives the compute of the instance back to its hosts, once.

@@ -1,0 +1,138 @@
+package functions
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/store"
+)
+
+// failover has instances that are to be restarted leave hosts that are gone, once those
+// have been for ha.host.restart.after.seconds; 0 is never. What is to be stopped or
+// removed when it is lost stays: nobody knows whether it is.
+//
+// When more than ha.host.lost.limit.percent of all hosts are gone at once, and more than
+// one, it is rather the network that is: then nothing moves until an operator raises the
+// limit, or so many are back that it holds, for as long again.
+var failover = Function{Name: "host.failover", Unrecorded: true, Run: func(ctx context.Context, s *Scheduler) error {
+	gone, of, now, err := s.Store.GoneHosts(ctx)
+	if err != nil {
+		return err
+	}
+	after := s.Settings.Seconds("ha.host.restart.after.seconds")
+	held := s.hold(ctx, len(gone), of, after)
+	if held || after <= 0 {
+		return nil
+	}
+	for _, h := range gone {
+		if now-h.Since < after.Milliseconds() {
+			continue
+		}
+		if err := s.evacuate(ctx, h); err != nil {
+			return err
+		}
+	}
+	return nil
+}}
+
+// storm is what failover remembers of hosts that are gone.
+type storm struct {
+	gone int       // hosts, when last counted
+	held bool      // that they were too many then
+	last time.Time // when they last were
+}
+
+// hold tells whether nothing is to be moved now, because too many hosts are gone or
+// were a moment ago.
+func (s *Scheduler) hold(ctx context.Context, gone, of int, after time.Duration) bool {
+	limit := max(1, of*int(s.Settings.Int("ha.host.lost.limit.percent"))/100)
+	many := gone > limit
+	s.mu.Lock()
+	was := s.hosts.held
+	s.hosts.gone, s.hosts.held = gone, many
+	if many {
+		s.hosts.last = time.Now()
+	} else if s.Settings.Int("ha.host.lost.limit.percent") >= 100 {
+		s.hosts.last = time.Time{} // the operator has decided
+	}
+	last := s.hosts.last
+	s.mu.Unlock()
+	switch {
+	case many && !was:
+		s.Log.ErrorContext(ctx, "too many hosts are gone to move what runs there: raise ha.host.lost.limit.percent if they do not come back",
+			"gone", gone, "of", of, "limit", limit)
+	case was && !many:
+		s.Log.InfoContext(ctx, "few hosts are gone", "gone", gone, "of", of)
+	}
+	return many || time.Since(last) < after
+}
+
+// evacuate has what runs on a host that is gone start elsewhere, where it may.
+func (s *Scheduler) evacuate(ctx context.Context, h store.GoneHost) error {
+	ties, err := s.Store.Find(ctx, resource.All.Type("instanceHostMap"), process.Match{"hostId": h.ID, "removed": nil})
+	if err != nil {
+		return err
+	}
+	for _, tie := range ties {
+		row, err := s.Store.Get(ctx, resource.All.Type("instance"), tie.Int("instanceId"))
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if row.State() != "running" || row.Str("instanceTriggeredStop") != "restart" {
+			continue
+		}
+		why, err := s.bound(ctx, row)
+		if err != nil {
+			return err
+		}
+		if why != "" {
+			if s.news("bound " + row.UUID()) {
+				s.Log.WarnContext(ctx, "instance stays on a host that is gone", "type", "instance", "resource", row.ID(), "agent", h.Agent, "err", why)
+			}
+			continue
+		}
+		restarted, err := s.restart(ctx, row.ID(), row.Int("stateSince"), map[string]any{resource.HARestart: true, resource.LostHost: h.ID})
+		if err != nil {
+			return err
+		}
+		if restarted {
+			s.Log.WarnContext(ctx, "instance leaves a host that is gone", "type", "instance", "resource", row.ID(), "agent", h.Agent)
+		}
+	}
+	return nil
+}
+
+// bound says why an instance cannot start on another host than its own, "" if it can.
+// What a container writes outside its volumes is lost with its host in any case.
+func (s *Scheduler) bound(ctx context.Context, instance *schema.Row) (string, error) {
+	if instance.Field("requestedHostId") != nil {
+		return "it asks for this host", nil
+	}
+	if mounts, _ := instance.Field("dataVolumes").([]any); len(mounts) > 0 {
+		return "its data volumes are on this host", nil
+	}
+	volumes, err := s.Store.Find(ctx, resource.All.Type("volume"), process.Match{"instanceId": instance.ID(), "removed": nil})
+	if err != nil {
+		return "", err
+	}
+	for _, v := range volumes {
+		if instance.Kind() == "container" && v.Int("deviceNumber") == 0 && v.Int("imageId") != 0 {
+			continue
+		}
+		shared, err := s.Store.OnSharedPools(ctx, v.ID())
+		if err != nil {
+			return "", err
+		}
+		if !shared {
+			return "its volume " + v.Key() + " is on this host alone", nil
+		}
+	}
+	return "", nil
+}
