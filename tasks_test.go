@@ -32,7 +32,7 @@ func TestTheTasksGoOnWhenTheLeaderIsKilled(t *testing.T) {
 	for _, task := range api.list("/v1/tasks") {
 		tasks[task["name"]] = task
 	}
-	for _, name := range []string{"process.replay", "purge.resources", "cleanup.task.instances", "agent.ping"} {
+	for _, name := range []string{"process.replay", "purge.resources", "cleanup.task.instances", "agent.ping", "resource.change.publish", "resource.change.monitor", "zookeeper.cleanup"} {
 		if tasks[name] == nil {
 			t.Errorf("%s is no task among %v", name, tasks)
 		}

@@ -51,10 +51,11 @@ type Function struct {
 
 	Everywhere bool // every server runs it, by its own clock, rather than one for all
 	Unrecorded bool // leaves no record of its runs
+	ByHand     bool // runs when it is asked for alone
 }
 
 // All lists the functions.
-var All = []Function{reconcile, purge, cleanup, logs, cleanRuns, liveness, failover, watch, configSync, configMigration, configSources}
+var All = []Function{reconcile, publishChanges, monitorChanges, cleanLocks, purge, cleanup, logs, cleanRuns, liveness, failover, watch, configSync, configMigration, configSources}
 
 // Scheduler starts functions and remembers what they have to from one run to the
 // next. Losing that costs them a little time.
@@ -122,7 +123,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 func (s *Scheduler) lead(ctx context.Context) {
 	var wait sync.WaitGroup
 	for _, f := range s.functions {
-		if !f.Everywhere {
+		if !f.Everywhere && !f.ByHand {
 			wait.Go(func() { s.repeat(ctx, f) })
 		}
 	}

@@ -28,6 +28,15 @@ var reconcile = Function{Name: "process.replay", Run: func(ctx context.Context, 
 	return nil
 }}
 
+// Changes are told here as they are committed, nobody waits for a message alone, and locks
+// end by themselves. The tasks by which the clients of older servers have mended what such
+// servers lose do what is left of it, when they are asked to: they ring for what is due.
+var (
+	publishChanges = Function{Name: "resource.change.publish", ByHand: true, Unrecorded: true, Run: reconcile.Run}
+	monitorChanges = Function{Name: "resource.change.monitor", ByHand: true, Unrecorded: true, Run: reconcile.Run}
+	cleanLocks     = Function{Name: "zookeeper.cleanup", ByHand: true, Run: reconcile.Run}
+)
+
 func total(depths map[string]int) int {
 	n := 0
 	for _, d := range depths {

@@ -119,6 +119,9 @@ var tales = []struct {
 	{"a start that cannot succeed", false, func(s *tale) {
 		c := s.post("container", map[string]any{"imageId": int64(1), "accountId": int64(1), "requestedHostId": float64(99)})
 		s.want(c, "removed")
+		if got := s.w.again(c).Str("allocationState"); got != "inactive" {
+			s.w.t.Errorf("then its allocation is %s", got)
+		}
 	}},
 	{"an installation gets its first agent", true, func(s *tale) {
 		a := s.post("agent", map[string]any{"uri": "sim://agent", "uuid": "agent", "managedConfig": false})

@@ -298,6 +298,7 @@ func instanceStop(ctx context.Context, run process.Run) (*process.Answer, error)
 			return nil, err
 		}
 	}
+	release = release || instance.Str("allocationState") == "activating" // no host was found
 	if !release {
 		shared, err := onSharedStorage(ctx, run, instance)
 		if err != nil {
