@@ -125,3 +125,30 @@ func TestTheExplorerWalksThroughALife(t *testing.T) {
 		t.Errorf("it is removed with %d", status)
 	}
 }
+
+// A browser that is sent nowhere in particular sees what runs where, and sees it change.
+func TestTheDashboardShowsWhatRuns(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t)
+	p := embedded(t)
+	p.simulators(1)
+	first := p.container(object{"name": "<b>first</b>"})
+	p.becomes(first, "running")
+	b.does("opening it", chromedp.Navigate(p.url+"/"), chromedp.WaitVisible(`//section//li`))
+	until(t, "what runs", 20*time.Second, func() bool {
+		page := b.page()
+		return strings.HasPrefix(page, "/static/") && strings.Contains(page, "live") && strings.Contains(page, "1 instance, 1 running") && strings.Contains(page, "<b>first</b>")
+	})
+	p.becomes(p.container(object{"name": "second"}), "running")
+	until(t, "the second", 20*time.Second, func() bool {
+		page := b.page()
+		return strings.Contains(page, "second") && strings.Contains(page, "2 instances, 2 running") && !strings.Contains(page, "on no host")
+	})
+	p.ask("POST", first+"/?action=stop", object{})
+	until(t, "the first to have stopped", 20*time.Second, func() bool { return strings.Contains(b.page(), "1 running, 1 stopped") })
+	p.ask("DELETE", first, nil)
+	until(t, "it to be gone", 20*time.Second, func() bool {
+		page := b.page()
+		return strings.Contains(page, "1 instance, 1 running") && !strings.Contains(page, "first")
+	})
+}

@@ -128,8 +128,7 @@ func New(c Config) *API {
 func (a *API) Mount(app *fiber.App) {
 	app.Get("/ping", func(c *fiber.Ctx) error { return c.SendString("pong") })
 	app.Get("/healthcheck", a.health)
-	app.Get(explorerPath+"/explorer.js", a.explorer)
-	app.Get(explorerPath+"/explorer.css", a.explorer)
+	app.Get(staticPath+"/*", a.static)
 	app.Use(a.serve)
 }
 

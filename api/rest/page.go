@@ -2,28 +2,34 @@ package rest
 
 import (
 	"embed"
+	"path"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
 )
 
-// explorerPath is where the script and the style of the page are served.
-const explorerPath = "/static"
+// staticPath is where the explorer and the dashboard are served. A path below it that
+// names no file is one of the dashboard.
+const staticPath = "/static"
 
-//go:embed explorer.js explorer.css
-var explorerFiles embed.FS
+//go:embed explorer.js explorer.css dashboard.html dashboard.js dashboard.css
+var staticFiles embed.FS
 
-// explorer serves the two files that the page refers to.
-func (a *API) explorer(c *fiber.Ctx) error {
-	name, kind := "explorer.js", "text/javascript; charset=utf-8"
-	if strings.HasSuffix(c.Path(), ".css") {
-		name, kind = "explorer.css", "text/css; charset=utf-8"
+// kinds are the kinds of these files.
+var kinds = map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".html": "text/html; charset=utf-8"}
+
+// static serves these files.
+func (a *API) static(c *fiber.Ctx) error {
+	name := path.Base(c.Path())
+	if !strings.Contains(name, ".") || name == "index.html" {
+		name = "dashboard.html"
 	}
-	text, err := explorerFiles.ReadFile(name)
+	text, err := staticFiles.ReadFile(name)
 	if err != nil {
-		return err
+		return c.Next()
 	}
-	c.Set(fiber.HeaderContentType, kind)
+	c.Set(fiber.HeaderContentType, kinds[path.Ext(name)])
+	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	return c.Send(text)
 }
 
@@ -39,7 +45,7 @@ func (r *request) asset(kind string) string {
 			return url
 		}
 	}
-	return explorerPath + "/explorer." + kind
+	return staticPath + "/explorer." + kind
 }
 
 // script texts and attributes must not be left by their own content.

@@ -101,6 +101,12 @@ func TestBrowsersGetThePage(t *testing.T) {
 		}
 		s.get("/static/explorer.js").is(200)
 		s.get("/static/explorer.css").is(200)
+		for _, page := range []string{"/static/", "/static", "/static/index.html", "/static/hosts/1h1"} {
+			if got := s.get(page).is(200).header.Get("Content-Type"); !strings.HasPrefix(got, "text/html") {
+				t.Errorf("%s is %s", page, got)
+			}
+		}
+		s.get("/static/nothing.js").is(404)
 	})
 }
 

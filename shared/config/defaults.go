@@ -160,7 +160,7 @@ func acting() map[string]string {
 		"api.ui.js.url":                              "/static/explorer.js",
 		"api.ui.css.url":                             "/static/explorer.css",
 		"api.dev":                                    "false",
-		"api.redirect.to.ui":                         "false",
+		"api.redirect.to.ui":                         "true",
 		"api.redirect.ui.path":                       "/static/",
 		"api.ui.index":                               "/static/index.html",
 		"api.request.options":                        "_plainId",
