@@ -38,6 +38,9 @@ type Config struct {
 	HostIP string
 	// Engine is the address of the engine; "" asks DOCKER_HOST, then the local socket.
 	Engine string
+	// Logins is the directory of the config.json that docker login writes; "" asks
+	// DOCKER_CONFIG, then .docker of the home directory.
+	Logins string
 	// StopGrace is how long a container may take to stop before it is killed; 0 is a second.
 	StopGrace time.Duration
 	// StopTimeout is how long a stop is tried; 0 is a minute.

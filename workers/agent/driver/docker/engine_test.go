@@ -98,6 +98,12 @@ func archive(files map[string][]byte) []byte {
 // speak plain HTTP to 127.0.0.1.
 func registry(t *testing.T) (host, digest string) {
 	t.Helper()
+	return lockedRegistry(t, "", "")
+}
+
+// lockedRegistry is one that wants to know who asks.
+func lockedRegistry(t *testing.T, user, password string) (host, digest string) {
+	t.Helper()
 	layer := archive(map[string][]byte{"hello-" + t.Name(): []byte("hello")})
 	config := fmt.Appendf(nil, `{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[%q]}}`, sum(layer))
 	const mime = "application/vnd.docker.distribution.manifest.v2+json"
@@ -109,7 +115,11 @@ func registry(t *testing.T) (host, digest string) {
 	blobs := map[string][]byte{sum(layer): layer, sum(config): config}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, blob, isBlob := strings.Cut(r.URL.Path, "/blobs/")
+		name, secret, _ := r.BasicAuth()
 		switch {
+		case name != user || secret != password:
+			w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+			w.WriteHeader(http.StatusUnauthorized)
 		case isBlob:
 			_, _ = w.Write(blobs[blob])
 		case strings.Contains(r.URL.Path, "/manifests/"):

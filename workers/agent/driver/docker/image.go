@@ -82,7 +82,11 @@ func (d *Driver) ensureImage(ctx context.Context, name string, progress driver.P
 
 func (d *Driver) pull(ctx context.Context, name string, progress driver.Progress) error {
 	progress("Pulling image", -1)
-	stream, err := d.engine.ImagePull(ctx, name, client.ImagePullOptions{})
+	login, err := d.login(name)
+	if err != nil {
+		return err
+	}
+	stream, err := d.engine.ImagePull(ctx, name, client.ImagePullOptions{RegistryAuth: login})
 	if err != nil {
 		return engineError("cannot pull image "+name, err)
 	}

@@ -2,8 +2,12 @@ package docker_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -64,6 +68,48 @@ func TestPullFromARegistryWithAPort(t *testing.T) {
 	}
 	if _, again := activate(t, host+"/some/thing:latest"); len(again) != 0 {
 		t.Errorf("pulled what was there: %q", again)
+	}
+}
+
+// A registry that wants a login gets that of the host; without one, or with a wrong one,
+// the user reads why the image is not there.
+func TestPullFromARegistryThatWantsALogin(t *testing.T) {
+	t.Parallel()
+	c := engine(t)
+	host, _ := lockedRegistry(t, "ann", "se:cret")
+	pull := func(logins string) error {
+		dir := t.TempDir()
+		if logins != "" {
+			if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(logins), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d, err := docker.New(docker.Config{AgentUUID: "agent", HostUUID: "D", PhysicalHostUUID: "P", Logins: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := driver.ImageCommand{Progress: func(string, int) {}}
+		cmd.Map.Image.UUID = "docker:" + host + "/private/thing"
+		_, err = d.ActivateImage(t.Context(), cmd)
+		return err
+	}
+	t.Cleanup(func() {
+		_, _ = c.ImageRemove(context.WithoutCancel(t.Context()), host+"/private/thing", client.ImageRemoveOptions{})
+	})
+	of := func(login string) string {
+		return fmt.Sprintf(`{"auths": {%q: {"auth": %q}}}`, host, base64.StdEncoding.EncodeToString([]byte(login)))
+	}
+	for what, logins := range map[string]string{"no file": "", "no login": "{}", "that of another": `{"auths": {"example.com": {"auth": "YTpi"}}}`, "a wrong one": of("ann:wrong")} {
+		err := pull(logins)
+		if err == nil || !strings.Contains(err.Error(), "cannot pull image "+host+"/private/thing:latest") || strings.Contains(err.Error(), "wrong") {
+			t.Errorf("with %s: %v", what, err)
+		}
+	}
+	if err := pull("{"); err == nil || !strings.Contains(err.Error(), "cannot read this host's login at registry "+host) {
+		t.Errorf("with half a file: %v", err)
+	}
+	if err := pull(of("ann:se:cret")); err != nil {
+		t.Errorf("with the login: %v", err)
 	}
 }
 
