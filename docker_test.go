@@ -164,3 +164,72 @@ func TestAHostWhoseAgentIsGoneGetsNothingNew(t *testing.T) {
 		t.Fatalf("after its return a container is %s: %v", c.state(), c["transitioningMessage"])
 	}
 }
+
+// Somebody begins containers with Docker's own means. An operator is told of them, and of
+// what should run and does not; a setting has them imported, and then they obey.
+func TestContainersThatOthersHaveBegun(t *testing.T) {
+	t.Parallel()
+	needEngine(t)
+	p, _, _ := joined(t)
+	_, c := p.ask("POST", "/v1/containers", object{"imageUuid": "docker:" + image, "command": "sleep", "commandArgs": []string{"300"}})
+	ours, _ := c["uuid"].(string)
+	t.Cleanup(func() { _ = exec.Command("docker", "rm", "-f", ours).Run() })
+	p.becomes("/v1/containers/"+c.id(), "running")
+	name := "by-hand-" + freePort(t)
+	id := docker(t, "run", "-d", "--name", name, image, "sleep", "300")
+	t.Cleanup(func() { _ = exec.Command("docker", "rm", "-f", id).Run() })
+	host := "/v1/hosts/" + p.list("/v1/hosts?kind=docker")[0].id()
+	audit := func(list, uuid string) object {
+		t.Helper()
+		status, o := p.ask("POST", host+"?action=audit", object{})
+		if status != 200 {
+			t.Fatalf("the audit answers %d %v", status, o)
+		}
+		all, _ := o[list].([]any)
+		for _, x := range all {
+			if one, _ := x.(map[string]any); one["uuid"] == uuid {
+				return one
+			}
+		}
+		return nil
+	}
+	if one := audit("unknown", id); one["name"] != name || one["image"] != image || one["instanceId"] != nil {
+		t.Errorf("of what others have begun it says %v", one)
+	}
+	if one := audit("unknown", ours); one != nil || audit("missing", ours) != nil {
+		t.Errorf("of ours it says %v", one)
+	}
+	if n := len(p.list("/v1/containers?uuid=" + id)); n != 0 {
+		t.Fatalf("it was imported %d times", n)
+	}
+	p.ask("POST", "/v1/settings", object{"name": "task.agent.ping.schedule", "value": "0"})
+	docker(t, "rm", "-f", ours)
+	if one := audit("missing", ours); one["instanceId"] != c.id() {
+		t.Errorf("of what is gone it says %v", one)
+	}
+	p.ask("POST", "/v1/settings", object{"name": "agent.import.instances", "value": "true"})
+	p.ask("POST", "/v1/settings", object{"name": "task.agent.ping.schedule", "value": "1"})
+	until(t, "it to be imported", 30*time.Second, func() bool { return len(p.list("/v1/containers?uuid="+id)) == 1 })
+	path := "/v1/containers/" + p.list("/v1/containers?uuid=" + id)[0].id()
+	o := p.becomes(path, "running")
+	if o["name"] != name || o["imageUuid"] != "docker:"+image || docker(t, "inspect", "-f", "{{.State.Running}} {{.RestartCount}}", id) != "true 0" {
+		t.Errorf("it is imported as %v", o)
+	}
+	if audit("unknown", id) != nil {
+		t.Error("then it is not known")
+	}
+	for _, step := range []struct{ action, state, running string }{{"stop", "stopped", "false"}, {"start", "running", "true"}} {
+		p.ask("POST", path+"/?action="+step.action, object{})
+		p.becomes(path, step.state)
+		if got := docker(t, "inspect", "-f", "{{.State.Running}}", id); got != step.running {
+			t.Errorf("after %s Docker says running: %s", step.action, got)
+		}
+	}
+	p.ask("DELETE", path, nil)
+	p.becomes(path, "removed")
+	p.ask("POST", path+"/?action=purge", object{})
+	p.becomes(path, "purged")
+	if n := len(p.list("/v1/containers?uuid=" + id)); n > 1 {
+		t.Errorf("it was imported %d times", n)
+	}
+}

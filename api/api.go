@@ -51,6 +51,7 @@ func Run(ctx context.Context, d Deps, ln net.Listener) error {
 	hosts := consoles{d.Store, d.Bus, d.Rest.ServerID}
 	if d.Rest.Console == nil {
 		d.Rest.Console = hosts.open
+		d.Rest.Running = hosts.running
 	}
 	tickets := newTickets(hosts, d.Rest.Auth)
 	if d.Rest.Access == nil {

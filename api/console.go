@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,8 +21,8 @@ import (
 // consoleWait is how long a host may take to say where a console is.
 const consoleWait = 10 * time.Second
 
-// consoles asks the agents of instances' hosts how to reach their consoles. Nothing is
-// kept of it: who wants it again asks again.
+// consoles asks the agents of hosts what only they know: how to reach the console of an
+// instance, and what runs there. Nothing is kept of it: who wants it again asks again.
 type consoles struct {
 	store  *store.Store
 	bus    *event.Bus
@@ -38,7 +39,7 @@ func (c consoles) open(ctx context.Context, instance *schema.Row) (map[string]an
 	if err != nil {
 		return nil, err
 	}
-	reply, err := c.ask(ctx, agent, data)
+	reply, err := c.ask(ctx, agent, wire.ConsoleAccess, data)
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +51,30 @@ func (c consoles) open(ctx context.Context, instance *schema.Row) (map[string]an
 		return nil, fault.Unavailable("the instance has no console")
 	}
 	return answer, nil
+}
+
+// running gives what the agent of a host says that it runs, on this host and others.
+func (c consoles) running(ctx context.Context, host *schema.Row) ([]wire.Resource, error) {
+	agent, err := c.store.Get(ctx, resource.All.Type("agent"), host.Int("agentId"))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, fault.Unavailable("the host has no agent")
+	}
+	if err != nil {
+		return nil, err
+	}
+	data, err := wire.Encode(wire.PingData{Options: wire.PingOptions{Instances: true}, Resources: []wire.Resource{}})
+	if err != nil {
+		return nil, err
+	}
+	reply, err := c.ask(ctx, agent, wire.Ping, data)
+	if err != nil {
+		return nil, err
+	}
+	var said wire.PingData
+	if wire.Value(reply.Transitioning) == wire.Failure || json.Unmarshal(reply.Data, &said) != nil || !said.Options.Instances {
+		return nil, fault.Unavailable("the agent of the host does not say what runs there")
+	}
+	return slices.DeleteFunc(said.Resources, func(r wire.Resource) bool { return r.Type != "instance" }), nil
 }
 
 // brief is what an agent has to know of a row to find what it stands for.
@@ -82,15 +107,15 @@ func (c consoles) where(ctx context.Context, instance *schema.Row) (host, agent 
 			return nil, nil, err
 		}
 	}
-	return nil, nil, fault.Unavailable("the agent of the instance's host is away")
+	return nil, nil, fault.Unavailable("the agent of the host is away")
 }
 
 // ask sends one request and waits for its reply at an address of its own.
-func (c consoles) ask(ctx context.Context, agent *schema.Row, data json.RawMessage) (*wire.Event, error) {
+func (c consoles) ask(ctx context.Context, agent *schema.Row, command string, data json.RawMessage) (*wire.Event, error) {
 	id := uuid.NewString()
 	server := c.server + "-console-" + id
 	name, typ, key, millis := "reply."+server+"."+id, "agent", agent.Key(), consoleWait.Milliseconds()
-	e := &wire.Event{ID: id, Name: wire.ConsoleAccess, ReplyTo: &name, ResourceType: &typ, ResourceID: &key,
+	e := &wire.Event{ID: id, Name: command, ReplyTo: &name, ResourceType: &typ, ResourceID: &key,
 		Data: data, TimeMillis: time.Now().UnixMilli(), TimeoutMillis: &millis}
 	parcel, err := wire.Parcel{AgentID: agent.ID(), UUID: agent.UUID(), URI: agent.Str("uri"), Server: server}.Carrying(e)
 	if err != nil {
@@ -114,12 +139,12 @@ func (c consoles) ask(ctx context.Context, agent *schema.Row, data json.RawMessa
 		}
 	})()
 	if heard, err := c.bus.Publish(ctx, wire.AgentChannel(key), text); err != nil || heard == 0 {
-		return nil, fault.Unavailable("the agent of the instance's host is away")
+		return nil, fault.Unavailable("the agent of the host is away")
 	}
 	select {
 	case reply := <-replies:
 		return reply, nil
 	case <-ctx.Done():
-		return nil, fault.Unavailable("the agent of the instance's host does not answer")
+		return nil, fault.Unavailable("the agent of the host does not answer")
 	}
 }

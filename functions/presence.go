@@ -148,14 +148,14 @@ func (a *auditor) missing(ctx context.Context, agent int64, known []store.Presen
 	if json.Unmarshal(said.Reply.Data, &data) != nil || !data.Options.Instances {
 		return 0, nil
 	}
-	runs := map[string]bool{}
+	runs := map[string]wire.Resource{}
 	for _, r := range data.Resources {
 		if r.Type == "instance" {
-			runs[r.UUID] = true
+			runs[r.UUID] = r
 		}
 	}
 	for _, r := range known {
-		if !runs[r.UUID] && r.Since <= now {
+		if _, there := runs[r.UUID]; !there && r.Since <= now {
 			out = append(out, r)
 		}
 		delete(runs, r.UUID)
@@ -208,13 +208,14 @@ func (a *auditor) ask(ctx context.Context, agent int64, name string, wait time.D
 	}
 }
 
-// strangers logs once what an agent runs and nobody knows.
-func (s *Scheduler) strangers(ctx context.Context, agent int64, runs map[string]bool) {
-	if s.Settings.Get("ha.instance.state.report.unknown") != "true" {
-		return
-	}
-	for name := range runs {
-		if s.told(name) {
+// strangers logs once what an agent runs and nobody knows. What others have begun there
+// is left alone, or imported.
+func (s *Scheduler) strangers(ctx context.Context, agent int64, runs map[string]wire.Resource) {
+	imports := s.Settings.Get("agent.import.instances") == "true"
+	reports := s.Settings.Get("ha.instance.state.report.unknown") == "true"
+	for name, r := range runs {
+		foreign := r.Kind == wire.Foreign
+		if foreign && !imports || !foreign && !reports || s.told(name) {
 			continue
 		}
 		rows, err := s.Store.Find(ctx, resource.All.Type("instance"), process.Match{"uuid": name})
@@ -222,6 +223,12 @@ func (s *Scheduler) strangers(ctx context.Context, agent int64, runs map[string]
 			continue // it comes or goes
 		}
 		s.news(name)
+		if foreign {
+			if err := s.adopt(ctx, agent, r); err != nil && ctx.Err() == nil {
+				s.Log.WarnContext(ctx, "a container that others have begun is not imported", "agent", agent, "uuid", name, "err", err)
+			}
+			continue
+		}
 		s.Log.WarnContext(ctx, "agent runs an instance that is not known", "agent", agent, "uuid", name)
 	}
 }

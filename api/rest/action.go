@@ -16,6 +16,9 @@ func (r *request) act(t *auth.Type, id int64, name string) error {
 	if strings.EqualFold(name, whyAction) && s.explains {
 		return r.explain(t, id)
 	}
+	if strings.EqualFold(name, auditAction) && t.Name == "host" && r.operates() {
+		return r.audit(t, id)
+	}
 	if what := accessTo(s, name); what != "" {
 		return r.giveAccess(t, id, what)
 	}

@@ -75,6 +75,8 @@ type Config struct {
 	Answered func(method, typ string, status int, took time.Duration)
 	// Panicked is told of a panic that was caught.
 	Panicked func()
+	// Running asks the agent of a host what runs there.
+	Running func(ctx context.Context, host *schema.Row) ([]wire.Resource, error)
 	// Console asks the host of an instance how to reach its console.
 	Console func(ctx context.Context, instance *schema.Row) (map[string]any, error)
 	// Access gives a ticket for a way for bytes to an instance. Account and key are the

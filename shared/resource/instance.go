@@ -55,6 +55,9 @@ var instance = Kind{
 	},
 }
 
+// Imported is where the data of an instance says that others have begun it.
+const Imported = "imported"
+
 // InstanceOptions is where the data of an instance's process says what is to follow:
 // HARestart, or start; LostHost is the id of the host that it leaves, which is gone.
 const (

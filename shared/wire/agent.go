@@ -65,6 +65,10 @@ type PingData struct {
 	Resources []Resource  `json:"resources"`
 }
 
+// Foreign is the kind of a running instance that was begun by others than agents. Its uuid
+// is what the host knows it by, its data hold its image.
+const Foreign = "foreign"
+
 // Resource is one thing an agent reports: physicalHost, host, storagePool, or a
 // running instance.
 type Resource struct {

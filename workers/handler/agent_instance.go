@@ -232,6 +232,11 @@ func ownerOf(ctx context.Context, run process.Run, nic, provider *schema.Row) (a
 	if own, _ := provider.Field("agentInstanceAccountOwned").(bool); own {
 		return nic.Get("accountId"), nil
 	}
+	return systemAccount(ctx, run)
+}
+
+// systemAccount is the id of the account that owns what belongs to nobody, nil for none.
+func systemAccount(ctx context.Context, run process.Run) (any, error) {
 	accounts, err := run.Find(ctx, "account", process.Match{"uuid": "system"})
 	if err != nil || len(accounts) == 0 {
 		return nil, err

@@ -48,6 +48,9 @@ func instanceHandlers() []process.Handler {
 func instanceCreate(ctx context.Context, run process.Run) (*process.Answer, error) {
 	instance := run.Resource()
 	private(run.Data(), createScope)["startOnCreate"] = true
+	if err := importImage(ctx, run, instance); err != nil {
+		return nil, err
+	}
 	if err := preloadInstance(ctx, run, instance); err != nil {
 		return nil, err
 	}
@@ -62,6 +65,26 @@ func instanceCreate(ctx context.Context, run process.Run) (*process.Answer, erro
 	}
 	start, given := instance.Field("startOnCreate").(bool)
 	return &process.Answer{Delegate: start || !given}, nil
+}
+
+// importImage finds or makes the image of a container that others have begun, which is
+// known by name alone.
+func importImage(ctx context.Context, run process.Run, instance *schema.Row) error {
+	imported, _ := instance.Data()[resource.Imported].(bool)
+	if !imported || instance.Int("imageId") != 0 {
+		return nil
+	}
+	owner, err := systemAccount(ctx, run)
+	if err != nil {
+		return err
+	}
+	uuid, _ := instance.Field("imageUuid").(string)
+	image, err := imageNamed(ctx, run, uuid, owner)
+	if err != nil {
+		return err
+	}
+	instance.Set("imageId", image)
+	return run.Save(ctx, instance)
 }
 
 // createVolumes makes the root volume out of the image, and one more for each offering

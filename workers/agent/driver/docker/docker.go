@@ -9,6 +9,7 @@ package docker
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -78,8 +79,12 @@ func New(config Config) (*Driver, error) {
 // Kind is docker.
 func (d *Driver) Kind() string { return Kind }
 
-// Report tells machine, host and pool, and the containers that run and are named
-// by a uuid. Those that another agent made on this engine are left out.
+// mostForeign bounds how many containers that others have begun are told.
+const mostForeign = 500
+
+// Report tells machine, host and pool, and the containers that run: those that are named
+// by a uuid by that, and what others have begun, as foreign, by the id that the engine
+// knows. Those that another agent made on this engine are left out.
 func (d *Driver) Report(ctx context.Context, options wire.PingOptions) ([]wire.Resource, error) {
 	if _, err := d.engine.Ping(ctx, client.PingOptions{}); err != nil {
 		return nil, fmt.Errorf("%w: %v", driver.ErrAbsent, err)
@@ -111,13 +116,23 @@ func (d *Driver) running(ctx context.Context) ([]wire.Resource, error) {
 		return nil, fmt.Errorf("cannot list containers: %w", err)
 	}
 	var instances []wire.Resource
+	foreign := 0
 	for _, c := range list.Items {
 		if maker := c.Labels[labelAgent]; maker != "" && maker != d.config.AgentUUID {
 			continue
 		}
 		if id := instanceName(c.Names); id != "" {
 			instances = append(instances, wire.Resource{Type: "instance", UUID: id, State: "running"})
+			continue
 		}
+		if foreign++; foreign > mostForeign {
+			continue
+		}
+		one := wire.Resource{Type: "instance", Kind: wire.Foreign, UUID: c.ID, State: "running", HostUUID: d.config.HostUUID, Data: map[string]any{"image": c.Image}}
+		if len(c.Names) > 0 {
+			one.Name = strings.TrimPrefix(c.Names[0], "/")
+		}
+		instances = append(instances, one)
 	}
 	return instances, nil
 }
