@@ -75,7 +75,7 @@ func Run(ctx context.Context, args []string) error {
 	}
 	only := flags.String("only", "", "what to measure, with commas: "+strings.Join(names, ", ")+"; all if empty")
 	flags.IntVar(&b.containers, "containers", 1000, "how many to start for a throughput")
-	flags.IntVar(&b.starts, "starts", 3000, "how many to start for the comparison with the skeleton")
+	flags.IntVar(&b.starts, "starts", 8000, "how many to start for the comparison with the skeleton")
 	flags.IntVar(&b.agents, "agents", 10_000, "how many agents one gateway holds; each takes a descriptor")
 	flags.IntVar(&b.waiting, "waiting", 10_000, "how many starts wait for silent hosts")
 	flags.IntVar(&b.ended, "ended", 10_000_000, "how many processes have ended")
