@@ -59,9 +59,11 @@ func (r *request) appendRow(b []byte, row *schema.Row, includes []related) []byt
 		if extra.hides != nil && extra.hides(r, row, slot.name) {
 			continue
 		}
-		if extra.blanks != nil && extra.blanks(row, slot.name) {
-			o.raw(slot.name, "null")
-			continue
+		if extra.shows != nil {
+			if text, yes := extra.shows(row, slot.name); yes {
+				o.raw(slot.name, text)
+				continue
+			}
 		}
 		o.key(slot.name)
 		o.b = r.appendSlot(o.b, s, slot, row, state, values)

@@ -94,8 +94,8 @@ func leads(link string) func(*request, *auth.Type, *schema.Row) (done bool, err 
 // display is what differs in the look of a type's rows.
 type display struct {
 	hides func(r *request, row *schema.Row, field string) bool
-	// blanks shows null in place of a value that is not for reading.
-	blanks func(row *schema.Row, field string) bool
+	// shows gives JSON that stands in place of the value of some fields.
+	shows func(row *schema.Row, field string) (text string, yes bool)
 	links  func(r *request, row *schema.Row, o *object)
 	adds   func(r *request, row *schema.Row, o *object)
 	// offers decides about actions beyond what the state allows; whyNot says why one
@@ -112,9 +112,11 @@ func looks(typ string) display {
 	case "registrationToken":
 		return display{links: linkToken, adds: addToken}
 	case "sshKey":
-		return display{links: linkPem, blanks: blanksHash}
+		return display{links: linkPem, shows: blanksHash}
 	case "apiKey", "credential":
-		return display{blanks: blanksHash}
+		return display{shows: blanksHash}
+	case "processExecution":
+		return display{shows: showsLog}
 	case "processInstance":
 		return display{adds: addWaiting, offers: offersWayOut, whyNot: whyNot}
 	}

@@ -64,6 +64,6 @@ func (r *request) keepHash(row *schema.Row, values map[string]any) {
 }
 
 // blanksHash shows no hash: it is not what clients take it for.
-func blanksHash(row *schema.Row, field string) bool {
-	return field == "secretValue" && seal.Hashed(row.Str("secretValue"))
+func blanksHash(row *schema.Row, field string) (string, bool) {
+	return "null", field == "secretValue" && seal.Hashed(row.Str("secretValue"))
 }

@@ -21,7 +21,7 @@ type attemptLog struct {
 // execution is one definition that an attempt ran as. Of what other releases wrote it has no
 // values of the resource before and after each logic, which hold secrets and are most of such
 // a log, and no moments of locks: claiming is one statement, and one that finds the resource
-// taken leaves no log.
+// taken leaves no log. The API shows them as null, and as what follows from the rest.
 type execution struct {
 	ID           string        `json:"id"`
 	Name         string        `json:"name"`
