@@ -96,8 +96,8 @@ type display struct {
 	hides func(r *request, row *schema.Row, field string) bool
 	// shows gives JSON that stands in place of the value of some fields.
 	shows func(row *schema.Row, field string) (text string, yes bool)
-	links  func(r *request, row *schema.Row, o *object)
-	adds   func(r *request, row *schema.Row, o *object)
+	links func(r *request, row *schema.Row, o *object)
+	adds  func(r *request, row *schema.Row, o *object)
 	// offers decides about actions beyond what the state allows; whyNot says why one
 	// is not offered.
 	offers func(r *request, row *schema.Row, action string) bool

@@ -178,7 +178,7 @@ func (b *bencher) waits(ctx context.Context) error {
 		return err
 	}
 	defer l.close()
-	n := 4 * b.containers // Postgres tidies up after the load for seconds
+	n := 4 * b.containers                                                 // Postgres tidies up after the load for seconds
 	if _, err := l.batch(ctx, 1, len(l.ids[1]), b.parallel); err != nil { // the image on every pool
 		return err
 	}
