@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/testkit"
@@ -43,6 +44,43 @@ func TestAnAnswerThatDoesNotFitSpoilsNothing(t *testing.T) {
 			if got.Get(name) != want {
 				t.Errorf("%s is %v, not %v", name, got.Get(name), want)
 			}
+		}
+	})
+}
+
+// What a handler from outside has answered is kept while the attempt waits for something
+// else and begins again, by whichever worker: it is asked once.
+func TestAHandlerOutsideIsAskedOnceInAnAttempt(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		waits := 0
+		late := process.Handler{Name: "Late", Stage: process.Pre, Priority: process.Last, Processes: []string{"instance.stop"},
+			Run: func(context.Context, process.Run) (*process.Answer, error) {
+				if waits++; waits < 4 {
+					return nil, &process.WaitingError{For: "better times", After: time.Millisecond}
+				}
+				return nil, nil
+			}}
+		c := w.container(nil)
+		w.work(w.worker())
+		h := w.post("externalHandler", map[string]any{"name": "once", "processNames": []any{"pre.instance.stop"}})
+		w.work(w.worker())
+		w.want(h, "active")
+		asked := 0
+		w.agent.outside = func(e *wire.Event) *wire.Event {
+			asked++
+			reply, _ := e.Reply(map[string]any{"description": fmt.Sprint("asked ", asked)})
+			return reply
+		}
+		w.act(c, "instance.stop")
+		for waits < 4 {
+			w.once(w.worker(late), c)
+		}
+		w.work(w.worker(late))
+		w.want(c, "stopped")
+		if got := w.again(c).Str("description"); asked != 1 || got != "asked 1" {
+			t.Errorf("it was asked %d times, and the last answer is %q", asked, got)
 		}
 	})
 }
