@@ -75,13 +75,7 @@ func TestARealContainerOnDocker(t *testing.T) {
 	if len(ports) != 1 || int(ports[0]["privatePort"].(float64)) != 80 || ports[0]["publicIpAddressId"] == nil {
 		t.Errorf("its ports are %v", ports)
 	}
-	for _, step := range []struct{ action, state, running string }{{"stop", "stopped", "false"}, {"start", "running", "true"}} {
-		p.ask("POST", path+"/?action="+step.action, object{})
-		p.becomes(path, step.state)
-		if got := docker(t, "inspect", "-f", "{{.State.Running}}", uuid); got != step.running {
-			t.Errorf("after %s Docker says running: %s", step.action, got)
-		}
-	}
+	p.obeys(path, uuid)
 	p.ask("DELETE", path, nil)
 	until(t, "the removal", 45*time.Second, func() bool { _, o := p.ask("GET", path, nil); return o.state() == "removed" })
 	p.ask("POST", path+"/?action=purge", object{})
@@ -165,6 +159,18 @@ func TestAHostWhoseAgentIsGoneGetsNothingNew(t *testing.T) {
 	}
 }
 
+// obeys stops a container and starts it again.
+func (p *program) obeys(path, name string) {
+	p.t.Helper()
+	for _, step := range []struct{ action, state, running string }{{"stop", "stopped", "false"}, {"start", "running", "true"}} {
+		p.ask("POST", path+"/?action="+step.action, object{})
+		p.becomes(path, step.state)
+		if got := docker(p.t, "inspect", "-f", "{{.State.Running}}", name); got != step.running {
+			p.t.Errorf("after %s Docker says running: %s", step.action, got)
+		}
+	}
+}
+
 // Somebody begins containers with Docker's own means. An operator is told of them, and of
 // what should run and does not; a setting has them imported, and then they obey.
 func TestContainersThatOthersHaveBegun(t *testing.T) {
@@ -218,13 +224,7 @@ func TestContainersThatOthersHaveBegun(t *testing.T) {
 	if audit("unknown", id) != nil {
 		t.Error("then it is not known")
 	}
-	for _, step := range []struct{ action, state, running string }{{"stop", "stopped", "false"}, {"start", "running", "true"}} {
-		p.ask("POST", path+"/?action="+step.action, object{})
-		p.becomes(path, step.state)
-		if got := docker(t, "inspect", "-f", "{{.State.Running}}", id); got != step.running {
-			t.Errorf("after %s Docker says running: %s", step.action, got)
-		}
-	}
+	p.obeys(path, id)
 	p.ask("DELETE", path, nil)
 	p.becomes(path, "removed")
 	p.ask("POST", path+"/?action=purge", object{})
