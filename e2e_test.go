@@ -361,6 +361,7 @@ func TestWrongRequestsGetClearErrors(t *testing.T) {
 		{"GET", "/v1/unicorns", nil, 404, "Not Found", ""},
 		{"GET", "/v2/containers", nil, 422, "UnsupportedVersion", ""},
 		{"PATCH", "/v1/containers", nil, 405, "Method not allowed", ""},
+		{"LIST", "/v1/containers", nil, 405, "Method not allowed", ""},
 		{"POST", "/v1/agents", object{"uri": "sim://sim0"}, 422, "NotUnique", "uri"},
 		{"DELETE", "/v1/hosts/" + p.list("/v1/hosts")[0].id(), nil, 409, "Conflict", ""},
 	} {

@@ -8,9 +8,11 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cattleio/cattle/api/auth"
@@ -71,6 +73,13 @@ func Run(ctx context.Context, d Deps, ln net.Listener) error {
 		app.Use(b.handOver)
 	}
 	a.Mount(app)
+	known := app.Server().Handler
+	app.Server().Handler = func(c *fasthttp.RequestCtx) {
+		if !slices.Contains(fiber.DefaultMethods, string(c.Method())) {
+			c.Request.Header.SetMethod(fiber.MethodPatch) // Fiber would refuse it with plain text; this one is refused as any other
+		}
+		known(c)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return app.Listener(ln) })
 	g.Go(func() error {
