@@ -191,7 +191,7 @@ func (r *run) conclude(ctx context.Context, err error) error {
 // fail ends an attempt that went wrong: the process is over if the state has moved
 // under it, and is tried again otherwise.
 func (r *run) fail(ctx context.Context, cause error) error {
-	r.claimError(cause)
+	r.top.claimError(cause)
 	if err := r.flush(ctx); err != nil {
 		r.abandon() // what the attempt wrote last is not kept; the attempt is
 	}

@@ -310,12 +310,35 @@ func (f *frame) Execute(ctx context.Context, name string, row *schema.Row, data 
 		row.ClearField("transitioningMessage")
 	}
 	if err := child.perform(ctx); err != nil {
+		child.claimError(err)
 		if child.log.Stop == nil {
 			child.log.close(process.UnknownException, err)
 		}
 		return err
 	}
 	return nil
+}
+
+// claimError puts an error that its handler wants shown onto the resource of the process,
+// once: whoever ran that process inside its own decides anew.
+func (f *frame) claimError(cause error) {
+	var failure *process.Failure
+	if f == nil || !errors.As(cause, &failure) || !failure.Shown {
+		return
+	}
+	failure.Shown = false
+	text := failure.Message
+	if failure.Detail != "" && f.r.e.Settings.Bool("api.show.transitioning.internal.message") {
+		text = failure.Error()
+	}
+	if text == "" {
+		f.row.SetField("transitioning", nil)
+		f.row.SetField("transitioningMessage", nil)
+	} else {
+		f.row.SetField("transitioning", "error")
+		f.row.SetField("transitioningMessage", text)
+	}
+	f.r.touch(f.row)
 }
 
 // claimNested holds a row for a process inside this run. A row made in the open

@@ -189,6 +189,10 @@ func TestANicThatCannotBe(t *testing.T) {
 		if n := len(w.find("ipAddress", process.Match{"state": "active", "role": "primary"})); n != 1 {
 			t.Errorf("%d addresses are active", n)
 		}
+		dry := w.find("ipAddress", process.Match{"state": "inactive"})[0]
+		if got := dry.Field("transitioningMessage"); got != "Failed to allocate IP from subnet : IP allocation error" || dry.Field("transitioning") != "error" {
+			t.Errorf("the address that was not to be had reads %v", got)
+		}
 		nowhere := w.container(map[string]any{"networkIds": []any{float64(999)}})
 		w.work(k)
 		w.want(nowhere, "removed")

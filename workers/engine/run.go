@@ -520,27 +520,6 @@ func (e *Engine) Accept(ctx context.Context, a wire.Answer) error {
 	return err
 }
 
-// claimError puts an error that its handler wants shown onto the resource.
-func (r *run) claimError(cause error) {
-	var f *process.Failure
-	if !errors.As(cause, &f) || !f.Shown || r.top == nil {
-		return
-	}
-	text := f.Message
-	if f.Detail != "" && r.e.Settings.Bool("api.show.transitioning.internal.message") {
-		text = f.Error()
-	}
-	row := r.top.row
-	if text == "" {
-		row.SetField("transitioning", nil)
-		row.SetField("transitioningMessage", nil)
-	} else {
-		row.SetField("transitioning", "error")
-		row.SetField("transitioningMessage", text)
-	}
-	r.touch(row)
-}
-
 // renew keeps the lease while the attempt runs. A run that cannot is stopped.
 func (r *run) renew(ctx context.Context, stop func()) {
 	third := time.Duration(r.e.lease()) * time.Millisecond / 3
