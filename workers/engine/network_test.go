@@ -114,6 +114,50 @@ func TestANicGetsAllThatItNeeds(t *testing.T) {
 	})
 }
 
+// On a network without a subnet an instance is known by the address that Docker gave it: its
+// ports lead there from that of the host, those of its image as well.
+func TestPortsLeadToTheAddressThatDockerGave(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, filepath.Join(folder(t), "cattle.db"))
+	k := w.worker()
+	network := w.post("network", nil)
+	w.work(k)
+	c, nic := w.plugged(k, "stopped", map[string]any{"startOnCreate": false, "ports": []any{"8081", "8082/tcp", "8083/udp"}, "dockerHostIp": "10.0.0.7", "dockerIp": "172.17.0.2",
+		"dockerPorts": map[string]any{"8080/tcp": "49153", "8081/tcp": "49154", "8082/tcp": "49155", "8083/udp": "49156"}}, network)
+	for _, p := range w.find("port", process.Match{"instanceId": c.ID()}) {
+		if p.Kind() != "userPort" || p.Get("publicPort") != nil || p.Get("publicIpAddressId") != nil || p.Get("privateIpAddressId") != nil {
+			t.Errorf("before the start a port is %v", p.Map())
+		}
+	}
+	kinds := map[int64]string{8080: "imagePort", 8081: "userPort", 8082: "userPort", 8083: "userPort"}
+	for range 2 {
+		w.act(c, "instance.start")
+		w.work(k)
+		w.want(c, "running")
+		ties := w.find("ipAddressNicMap", process.Match{"nicId": nic.ID()})
+		own := w.find("ipAddress", process.Match{"id": ties[0].Int("ipAddressId")})[0]
+		if len(ties) != 1 || own.Kind() != "docker" || own.State() != "active" || own.Get("subnetId") != nil || own.Int("networkId") != network.ID() ||
+			w.again(c).Field("primaryIpAddress") != own.Str("address") {
+			t.Errorf("of %d addresses the first is %v; the container is known by %v", len(ties), own.Map(), w.again(c).Field("primaryIpAddress"))
+		}
+		ports := w.find("port", process.Match{"instanceId": c.ID(), "state": "active"})
+		if len(ports) != len(kinds) {
+			t.Errorf("%d ports are active", len(ports))
+		}
+		for _, p := range ports {
+			if p.Kind() != kinds[p.Int("privatePort")] || p.Int("publicPort") != p.Int("privatePort")+41073 ||
+				p.Int("publicIpAddressId") != ports[0].Int("publicIpAddressId") || p.Int("privateIpAddressId") != own.ID() {
+				t.Errorf("after the start a port is %v", p.Map())
+			}
+		}
+		w.act(c, "instance.stop")
+		w.work(k)
+		if own = w.again(own); own.State() != "inactive" || own.Get("address") != nil {
+			t.Errorf("after the stop the address is %v", own.Map())
+		}
+	}
+}
+
 // However many ask at once, an address is had by one; who gets none reads why; and what is
 // given back is had again.
 func TestNoAddressIsHadTwice(t *testing.T) {

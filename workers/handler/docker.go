@@ -17,10 +17,9 @@ func dockerStarted(ctx context.Context, run process.Run) (*process.Answer, error
 	if err != nil {
 		return nil, err
 	}
-	if text, _ := instance.Field("dockerIp").(string); text != "" {
-		if err := nicAddress(ctx, run, instance, text); err != nil {
-			return nil, err
-		}
+	own, err := nicAddress(ctx, run, instance)
+	if err != nil {
+		return nil, err
 	}
 	reported, _ := instance.Field("dockerPorts").(map[string]any)
 	address, _ := instance.Field("dockerHostIp").(string)
@@ -31,24 +30,33 @@ func dockerStarted(ctx context.Context, run process.Run) (*process.Answer, error
 	if err != nil || public == nil {
 		return nil, err
 	}
+	ends := map[string]any{"publicIpAddressId": public.ID()}
+	if own != nil {
+		ends["privateIpAddressId"] = own.ID()
+	}
 	for name, value := range reported {
-		if err := reportedPort(ctx, run, instance, public, name, integer(value)); err != nil {
+		if err := reportedPort(ctx, run, instance, ends, name, integer(value)); err != nil {
 			return nil, err
 		}
 	}
 	return nil, nil
 }
 
-// nicAddress records the address that Docker gave an instance, on its first nic.
-func nicAddress(ctx context.Context, run process.Run, instance *schema.Row, text string) error {
+// nicAddress records the address that Docker gave an instance, on its first nic; it is nil
+// if there is none.
+func nicAddress(ctx context.Context, run process.Run, instance *schema.Row) (*schema.Row, error) {
+	text, _ := instance.Field("dockerIp").(string)
+	if text == "" {
+		return nil, nil
+	}
 	nics, err := nicsOf(ctx, run, instance.ID())
 	if err != nil || len(nics) == 0 {
-		return err
+		return nil, err
 	}
 	nic := nics[0]
 	addresses, ties, err := addressesOf(ctx, run, nic)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	at := slices.IndexFunc(addresses, func(a *schema.Row) bool { return a.Kind() == dockerAddress || a.Str("address") == text })
 	if at >= 0 {
@@ -56,21 +64,21 @@ func nicAddress(ctx context.Context, run process.Run, instance *schema.Row, text
 		if address.Kind() == dockerAddress && address.Str("address") != text {
 			address.Set("address", text)
 			if err := run.Save(ctx, address); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		return bothActive(ctx, run, address, ties[at])
+		return address, bothActive(ctx, run, address, ties[at])
 	}
 	address, err := numbered(ctx, run, "ipAddress", nic.UUID()+"-docker-ip",
-		map[string]any{"kind": dockerAddress, "address": text, "accountId": nic.Get("accountId")})
+		map[string]any{"kind": dockerAddress, "address": text, "networkId": nic.Get("networkId"), "accountId": nic.Get("accountId")})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	tie, err := one(ctx, run, "ipAddressNicMap", process.Match{"nicId": nic.ID(), "ipAddressId": address.ID()}, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return bothActive(ctx, run, address, tie)
+	return address, bothActive(ctx, run, address, tie)
 }
 
 func bothActive(ctx context.Context, run process.Run, address, tie *schema.Row) error {
@@ -143,8 +151,9 @@ func reportedAddress(ctx context.Context, run process.Run, host *schema.Row, tex
 		"data": map[string]any{"hostId": host.ID()}})
 }
 
-// reportedPort records one port under the name that Docker gives it: 80/tcp.
-func reportedPort(ctx context.Context, run process.Run, instance, address *schema.Row, name string, public int64) error {
+// reportedPort records one port under the name that Docker gives it: 80/tcp, and the
+// addresses between which it leads.
+func reportedPort(ctx context.Context, run process.Run, instance *schema.Row, ends map[string]any, name string, public int64) error {
 	number, protocol, _ := strings.Cut(name, "/")
 	private, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
@@ -155,9 +164,11 @@ func reportedPort(ctx context.Context, run process.Run, instance, address *schem
 	if err != nil {
 		return err
 	}
+	for column, id := range ends {
+		port.Set(column, id)
+	}
 	if public != 0 {
 		port.Set("publicPort", public)
-		port.Set("publicIpAddressId", address.ID())
 	}
 	if err := run.Save(ctx, port); err != nil {
 		return err
