@@ -155,6 +155,10 @@ var tales = []struct {
 		if got := s.w.again(r); got.Str("accessKey") == "" && got.Field("accessKey") == nil {
 			s.w.t.Errorf("it got no key: %v", got.Map())
 		}
+		if a := s.w.find("agent", process.Match{"uri": "event://" + r.UUID()})[0]; a.Kind() != "registeredAgent" || !a.Bool("managedConfig") ||
+			a.Data()["registrationKey"] != "asked" || a.Data()["agentResourcesAccountId"] != float64(1) {
+			s.w.t.Errorf("its agent is %v", a.Map())
+		}
 	}},
 	{"a handler from outside", false, func(s *tale) {
 		h := s.post("externalHandler", map[string]any{"name": "demo", "processNames": []any{"pre.instance.stop,instance.stop", "genericobject.create"}})

@@ -20,7 +20,7 @@ func registerCreate(ctx context.Context, run process.Run) (*process.Answer, erro
 		return nil, nil
 	}
 	agent, err := one(ctx, run, "agent", process.Match{"uri": "event://" + object.UUID()}, map[string]any{
-		"kind": "registeredAgent", "managedConfig": false,
+		"kind": "registeredAgent", "managedConfig": true,
 		"data": map[string]any{"registrationKey": object.Str("key"), "agentResourcesAccountId": object.Int("accountId")},
 	})
 	if err != nil {
