@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -472,6 +473,30 @@ func (w *world) join(n int) (passed int) {
 		w.t.Fatalf("after death at seam %d the agent has %d hosts", n, len(hosts))
 	}
 	return passed
+}
+
+// A command says which logic of which process it is for, from the top.
+func TestACommandSaysWhatItIsFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, filepath.Join(folder(t), "cattle.db"))
+	var told map[string]string
+	w.agent.mute = func(e *wire.Event) bool {
+		if e.Name == wire.StorageVolumeActivate {
+			told = e.Context
+		}
+		return false
+	}
+	c := w.container(nil)
+	w.work(w.worker())
+	w.want(c, "running")
+	for name, want := range map[string]string{"processName": "volumestoragepoolmap.activate", "topProcessName": "instance.start", "logicName": "VolumeStoragePoolMapActivate",
+		"logicPath": "instance.start->(InstanceStart)->volume.activate->(VolumeActivate)->volumestoragepoolmap.activate",
+		"resouceId": "1", "resouceType": "volumeStoragePoolMap", "topResourceId": "1", "topResourceType": "instance",
+		"prettyResource": "instance:1->volume:1->volumeStoragePoolMap:1"} {
+		if told[name] != want {
+			t.Errorf("%s is %q, not %q", name, told[name], want)
+		}
+	}
 }
 
 // A start is told to the host in commands, which are found by running one. Whichever of

@@ -555,16 +555,17 @@ func (f *frame) event(c process.Call, q *store.Request, timeout time.Duration) (
 	}
 	ms := timeout.Milliseconds()
 	top := f.r.top
+	logic, resources := f.trail()
 	e := &wire.Event{
 		ID: q.ID, Name: c.Name, ReplyTo: wire.Text(q.ReplyTo),
 		ResourceType: wire.Text(c.Resource.Type().Name), ResourceID: wire.Text(c.Resource.Key()),
 		Data: data, TimeMillis: millis(), TimeoutMillis: &ms,
 		Context: map[string]string{
 			"processId": fmt.Sprint(f.r.p.ID), "processUuid": top.history.UUID, "processName": f.def.Name,
-			"topProcessName": top.def.Name, "logicName": f.handler.Name, "logicPath": f.path,
+			"topProcessName": top.def.Name, "logicName": f.handler.Name, "logicPath": logic,
 			"resouceId": f.row.Key(), "resouceType": f.row.Type().Name,
 			"topResourceId": top.row.Key(), "topResourceType": top.row.Type().Name,
-			"prettyResource": top.row.Type().Name + ":" + top.row.Key(), "prettyProcess": f.path,
+			"prettyResource": resources, "prettyProcess": f.path,
 		},
 	}
 	if c.AgentID != 0 {
@@ -575,6 +576,16 @@ func (f *frame) event(c process.Call, q *store.Request, timeout time.Duration) (
 		e.Fence = &wire.Fence{Resource: fenced.UUID(), Epoch: cmp.Or(c.Epoch, fenced.Int("claimEpoch")), ProcessID: f.r.p.ID, RunEpoch: f.r.p.RunEpoch}
 	}
 	return e, nil
+}
+
+// trail names the processes and handlers from the top, and the resources that they are about.
+func (f *frame) trail() (logic, resources string) {
+	own := f.row.Type().Name + ":" + f.row.Key()
+	if f.parent == nil {
+		return f.def.Name, own
+	}
+	logic, resources = f.parent.trail()
+	return logic + "->(" + f.parent.handler.Name + ")->" + f.def.Name, resources + "->" + own
 }
 
 func (f *frame) progress(c process.Call) func(*wire.Event) {
