@@ -142,7 +142,7 @@ func balanced(p, gateway *program) string {
 func (p *program) onAHost(gateway *program) (path string, agent *program) {
 	p.t.Helper()
 	agent = start(p.t, []string{"CATTLE_HOME=" + p.t.TempDir()}, "agent", "--url", balanced(p, gateway), "--drivers", "sim")
-	until(p.t, "the host to join", 30*time.Second, func() bool { return len(p.list("/v1/hosts?kind=sim&state=active")) == 1 })
+	p.hosts(1, "&kind=sim")
 	return p.container(object{"imageUuid": "sim:x"}), agent
 }
 

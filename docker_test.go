@@ -50,7 +50,7 @@ func joined(t *testing.T) (*program, *installation, []string) {
 	agent := []string{"agent", "--url", p.url, "--token", token}
 	env := []string{"CATTLE_HOME=" + t.TempDir()}
 	start(t, env, agent...)
-	until(t, "the host to join", 30*time.Second, func() bool { return len(p.list("/v1/hosts?kind=docker&state=active")) == 1 })
+	p.hosts(1, "&kind=docker")
 	return p, in, append(env, agent...)
 }
 
@@ -137,7 +137,7 @@ func TestAHostWhoseAgentIsGoneGetsNothingNew(t *testing.T) {
 	p := in.start()
 	env := []string{"CATTLE_HOME=" + t.TempDir()}
 	agent := start(t, env, "agent", "--url", p.url, "--drivers", "sim")
-	until(t, "the host to join", 30*time.Second, func() bool { return len(p.list("/v1/hosts?kind=sim&state=active")) == 1 })
+	p.hosts(1, "&kind=sim")
 	place := func() object {
 		_, c := p.ask("POST", "/v1/containers", object{"imageUuid": "sim:x"})
 		path := "/v1/containers/" + c.id()

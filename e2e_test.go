@@ -293,7 +293,16 @@ func (p *program) simulators(n int) {
 			p.t.Fatalf("an agent was refused: %v", o)
 		}
 	}
-	until(p.t, "the hosts", 30*time.Second, func() bool { return len(p.list("/v1/hosts?state=active")) == n })
+	p.hosts(n, "")
+}
+
+// hosts waits until there are n hosts that a filter finds, and work may be given to them:
+// a host is there before its agent is ready.
+func (p *program) hosts(n int, filter string) {
+	p.t.Helper()
+	until(p.t, "the hosts to join", 30*time.Second, func() bool {
+		return len(p.list("/v1/hosts?state=active"+filter)) == n && len(p.list("/v1/agents?state=activating")) == 0
+	})
 }
 
 func TestAContainerFromTheFirstRequestToTheLast(t *testing.T) {

@@ -356,7 +356,7 @@ func TestAnAgentDiesBetweenEffectAndReply(t *testing.T) {
 		return start(t, []string{"CATTLE_HOME=" + home, "CATTLE_AGENT_IP=127.0.0.1"}, "agent", "--drivers", "sim", "--url", p.url, "--token", token)
 	}
 	first := agent()
-	until(t, "the host", 30*time.Second, func() bool { return len(p.list("/v1/hosts?state=active")) == 1 })
+	p.hosts(1, "")
 	path := p.container(object{"data": object{"simDelayMillis": 1500}})
 	until(t, "the command to be in work", 30*time.Second, func() bool {
 		for _, o := range p.list("/v1/processinstances?resourceType=instance&endTime_null=true") {

@@ -47,7 +47,7 @@ func TestOneLineMakesAMachineAHost(t *testing.T) {
 		home := t.TempDir()
 		env := func(home string) []string { return []string{"CATTLE_HOME=" + home, "CATTLE_DRIVERS=sim"} }
 		a := start(t, env(home), line[1:]...)
-		until(t, "the host", 30*time.Second, func() bool { return len(p.list("/v1/hosts?state=active")) == 1 })
+		p.hosts(1, "")
 		until(t, "its agent, which has its configuration", 30*time.Second, func() bool { return len(p.list("/v1/agents?state=active&managedConfig=true")) == 1 })
 		for _, name := range []string{".credentials", ".server_pin"} {
 			if f, err := os.Stat(filepath.Join(home, name)); err != nil || f.Mode().Perm() != 0o600 {

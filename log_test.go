@@ -12,7 +12,7 @@ func TestALogHasWhatClientsRead(t *testing.T) {
 	p.simulators(1)
 	path := p.container(nil)
 	p.becomes(path, "running")
-	logs := p.list("/v1/processinstances/1pi" + p.processes(path, "instance.create")[0].id()[len("1pi"):] + "/processexecutions")
+	logs := p.list("/v1/processinstances/" + p.processes(path, "instance.create")[0].id() + "/processexecutions")
 	if len(logs) == 0 {
 		t.Fatal("there is no log")
 	}

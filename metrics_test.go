@@ -305,7 +305,7 @@ func TestMetricsCountTheAgentsThatAreConnected(t *testing.T) {
 	home := t.TempDir()
 	agent := start(t, []string{"CATTLE_HOME=" + home}, "agent", "--url", p.url, "--token", token, "--drivers", "sim")
 	p.shows("the agent", scrape{"cattle_agents_connected": 1, "cattle_agents_played": 0})
-	until(t, "the host to join", 30*time.Second, func() bool { return len(p.list("/v1/hosts?state=active")) == 1 })
+	p.hosts(1, "")
 	_, c := p.ask("POST", "/v1/containers", object{"imageUuid": "sim:x"})
 	p.becomes("/v1/containers/"+c.id(), "running")
 	agent.kill()

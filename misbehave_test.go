@@ -2,7 +2,6 @@ package main
 
 import (
 	"testing"
-	"time"
 )
 
 // A host that loses commands or answers, does what it says it could not, or says
@@ -14,7 +13,7 @@ func TestAHostThatMisbehavesOnlyDelays(t *testing.T) {
 	if status, o := p.ask("POST", "/v1/agents", object{"uri": "sim://misbehaves"}); status != 201 {
 		t.Fatalf("no simulated host: %v", o)
 	}
-	until(t, "the host", 30*time.Second, func() bool { return len(p.list("/v1/hosts?kind=sim&state=active")) == 1 })
+	p.hosts(1, "&kind=sim")
 	paths := map[string]string{}
 	for _, script := range []string{
 		"storage.volume.activate drop 1, compute.instance.activate drop 2",

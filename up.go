@@ -63,7 +63,9 @@ func up(ctx context.Context, _ []string) error {
 		if err := l.spawn("agent", "agent", "--url", l.url, "--token", token); err != nil {
 			return err
 		}
-		if err := l.wait(ctx, "the host to join", 30*time.Second, func() bool { return l.count(ctx, "/v1/hosts?kind=docker&state=active") > 0 }); err != nil {
+		if err := l.wait(ctx, "the host to join", 30*time.Second, func() bool {
+			return l.count(ctx, "/v1/hosts?kind=docker&state=active") > 0 && l.count(ctx, "/v1/agents?state=activating") == 0
+		}); err != nil {
 			return fmt.Errorf("%w; see %s", err, l.file("agent.log"))
 		}
 	}

@@ -59,7 +59,7 @@ func TestAnAgentBecomesWhatItsServerIs(t *testing.T) {
 			_, pending := os.Stat(filepath.Join(home, ".update-pending"))
 			return os.IsNotExist(old) && os.IsNotExist(pending)
 		})
-		until(t, "the host", 30*time.Second, func() bool { return len(p.list("/v1/hosts?kind=sim&state=active")) == 1 })
+		p.hosts(1, "&kind=sim")
 		p.becomes(p.container(object{"imageUuid": "sim:x"}), "running")
 		select {
 		case <-agent.done:
