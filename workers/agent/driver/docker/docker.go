@@ -79,9 +79,6 @@ func New(config Config) (*Driver, error) {
 // Kind is docker.
 func (d *Driver) Kind() string { return Kind }
 
-// mostForeign bounds how many containers that others have begun are told.
-const mostForeign = 500
-
 // Report tells machine, host and pool, and the containers that run: those that are named
 // by a uuid by that, and what others have begun, as foreign, by the id that the engine
 // knows. Those that another agent made on this engine are left out.
@@ -116,16 +113,12 @@ func (d *Driver) running(ctx context.Context) ([]wire.Resource, error) {
 		return nil, fmt.Errorf("cannot list containers: %w", err)
 	}
 	var instances []wire.Resource
-	foreign := 0
 	for _, c := range list.Items {
 		if maker := c.Labels[labelAgent]; maker != "" && maker != d.config.AgentUUID {
 			continue
 		}
 		if id := instanceName(c.Names); id != "" {
 			instances = append(instances, wire.Resource{Type: "instance", UUID: id, State: "running"})
-			continue
-		}
-		if foreign++; foreign > mostForeign {
 			continue
 		}
 		one := wire.Resource{Type: "instance", Kind: wire.Foreign, UUID: c.ID, State: "running", HostUUID: d.config.HostUUID, Data: map[string]any{"image": c.Image}}
