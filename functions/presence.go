@@ -215,20 +215,20 @@ func (s *Scheduler) strangers(ctx context.Context, agent int64, runs map[string]
 	reports := s.Settings.Get("ha.instance.state.report.unknown") == "true"
 	for name, r := range runs {
 		foreign := r.Kind == wire.Foreign
-		if foreign && !imports || !foreign && !reports || s.told(name) {
+		if foreign && !imports || !foreign && (!reports || s.told(name)) {
 			continue
 		}
 		rows, err := s.Store.Find(ctx, resource.All.Type("instance"), process.Match{"uuid": name})
 		if err != nil || len(rows) > 0 {
 			continue // it comes or goes
 		}
-		s.news(name)
 		if foreign {
-			if err := s.adopt(ctx, agent, r); err != nil && ctx.Err() == nil {
+			if err := s.adopt(ctx, agent, r); err != nil && ctx.Err() == nil && s.news(name) {
 				s.Log.WarnContext(ctx, "a container that others have begun is not imported", "agent", agent, "uuid", name, "err", err)
 			}
 			continue
 		}
+		s.news(name)
 		s.Log.WarnContext(ctx, "agent runs an instance that is not known", "agent", agent, "uuid", name)
 	}
 }
