@@ -65,3 +65,9 @@ const (
 	HARestart       = "haRestart"
 	LostHost        = "lostHost"
 )
+
+// InstanceOption reads one of these out of the data of a process, nil if it is not there.
+func InstanceOption(data map[string]any, name string) any {
+	options, _ := data[InstanceOptions].(map[string]any)
+	return options[name]
+}

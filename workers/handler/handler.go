@@ -167,10 +167,11 @@ func find(ctx context.Context, run process.Run, typ string, match process.Match)
 // gone tells whether a row is removed. One that is still being removed is not, although
 // the moment is noted already: who began that has to end it, unless it was left behind.
 func gone(r *schema.Row) bool {
-	if _, behind := left(r); behind {
-		return true
+	if r.State() == "removing" {
+		_, behind := left(r)
+		return behind
 	}
-	return r.Removed() && r.State() != "removing" || r.State() == "removed" || r.State() == "purged"
+	return r.Removed() || r.State() == "removed" || r.State() == "purged"
 }
 
 // unfinished tells whether a row is on its way to active: an attempt that made it may

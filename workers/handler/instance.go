@@ -364,8 +364,7 @@ func onSharedStorage(ctx context.Context, run process.Run, instance *schema.Row)
 
 // afterStop says what follows a stop.
 func afterStop(_ context.Context, run process.Run) (*process.Answer, error) {
-	options, _ := run.Data()[optionsScope].(map[string]any)
-	if again, _ := options[resource.HARestart].(bool); again {
+	if again, _ := resource.InstanceOption(run.Data(), resource.HARestart).(bool); again {
 		switch run.Resource().Str("instanceTriggeredStop") {
 		case "remove":
 			return &process.Answer{Chain: "instance.remove"}, nil
@@ -374,7 +373,7 @@ func afterStop(_ context.Context, run process.Run) (*process.Answer, error) {
 		}
 		return nil, nil
 	}
-	if start, _ := options["start"].(bool); start {
+	if start, _ := resource.InstanceOption(run.Data(), "start").(bool); start {
 		return &process.Answer{Chain: "instance.start"}, nil
 	}
 	if remove, _ := run.Data()["remove"].(bool); remove {
@@ -385,8 +384,12 @@ func afterStop(_ context.Context, run process.Run) (*process.Answer, error) {
 
 func instanceRestart(ctx context.Context, run process.Run) (*process.Answer, error) {
 	if host := lostHost(run); host != 0 {
-		if away, err := lost(ctx, run, host); err != nil || !away {
-			return &process.Answer{}, err // the host is back, and the instance has run on
+		away, err := lost(ctx, run, host)
+		if err != nil {
+			return nil, err
+		}
+		if !away {
+			return done() // the host is back, and the instance has run on
 		}
 	}
 	options := private(run.Data(), optionsScope)

@@ -17,8 +17,8 @@ import (
 
 // An instance leaves a host that is gone without the agent there being asked: what ties
 // it to the place counts as removed at once, and goes through its own deactivate and
-// remove, which wait for that agent. When the host is back, what may still run there is
-// so stopped before anything else is asked of it. These commands carry the epoch that
+// remove, which wait for that agent. As soon as the host is back, what may still run there
+// is so stopped and taken away. These commands carry the epoch that
 // the instance had when it left: the agent refuses them if it has since been brought
 // back to that host.
 
@@ -31,16 +31,19 @@ func leaveHandlers() []process.Handler {
 	}
 }
 
-// left tells whether a tie was given up while its agent was gone, and at which epoch.
+// left tells whether a tie was given up while its agent was gone, and at which epoch. It
+// counts as removed then: of no other row are the data read.
 func left(tie *schema.Row) (epoch int64, yes bool) {
+	if !tie.Removed() {
+		return 0, false
+	}
 	v, yes := tie.Data()[leftKey]
 	return integer(v), yes
 }
 
 // lostHost is the host that the data of a process says to leave, 0 for none.
 func lostHost(run process.Run) int64 {
-	options, _ := run.Data()[optionsScope].(map[string]any)
-	return integer(options[resource.LostHost])
+	return integer(resource.InstanceOption(run.Data(), resource.LostHost))
 }
 
 // lost tells whether the agent of a host is not there to be asked.
@@ -174,11 +177,6 @@ func leftCommand(ctx context.Context, run process.Run, name string, agent int64,
 	}
 	if len(now) > 0 || agent == 0 {
 		return done()
-	}
-	if fence.Type().Name == "volume" {
-		if err := stopped(ctx, run, fence, agent); err != nil {
-			return nil, err
-		}
 	}
 	data, err := run.Graph(ctx, tie)
 	if err != nil {

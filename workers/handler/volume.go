@@ -35,6 +35,9 @@ func volumeCommand(name string) logic {
 			return nil, err
 		}
 		if _, yes := left(tie); yes {
+			if err := stopped(ctx, run, volume, pool.Int("agentId")); err != nil {
+				return nil, err
+			}
 			return leftCommand(ctx, run, name, pool.Int("agentId"), volume, "storagePoolId")
 		}
 		return command(ctx, run, name, pool.Int("agentId"), volume, false)

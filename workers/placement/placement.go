@@ -62,8 +62,8 @@ func Place(ctx context.Context, run process.Run, instance *schema.Row) error {
 	}
 	// What was read a moment ago will mostly do; before nobody fits, all are asked.
 	lists := []func(context.Context, store.Wanted) ([]store.Candidate, error){tx.Likely, tx.Candidates}
-	away := leaving(run)
-	if away {
+	away := resource.InstanceOption(run.Data(), resource.LostHost) != nil
+	if away { // not to another that is gone
 		lists = lists[1:] // a moment ago the host that is gone may have been there
 	}
 	for _, list := range lists {
@@ -82,13 +82,6 @@ func Place(ctx context.Context, run process.Run, instance *schema.Row) error {
 		}
 	}
 	return &process.Failure{Message: None}
-}
-
-// leaving tells whether the instance has left a host that is gone: it is not to come to
-// another such.
-func leaving(run process.Run) bool {
-	options, _ := run.Data()[resource.InstanceOptions].(map[string]any)
-	return options[resource.LostHost] != nil
 }
 
 // Release gives the compute of the instance back to its hosts, once.
