@@ -2,7 +2,6 @@ package functions
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/cattleio/cattle/shared/process"
@@ -39,8 +38,8 @@ var failover = Function{Name: "host.failover", Unrecorded: true, Run: func(ctx c
 	return nil
 }}
 
-// storm is what failover remembers of hosts that are gone.
-type storm struct {
+// outage is what failover remembers of hosts that are gone.
+type outage struct {
 	gone int       // hosts, when last counted
 	held bool      // that they were too many then
 	last time.Time // when they last were
@@ -49,14 +48,15 @@ type storm struct {
 // hold tells whether nothing is to be moved now, because too many hosts are gone or
 // were a moment ago.
 func (s *Scheduler) hold(ctx context.Context, gone, of int, after time.Duration) bool {
-	limit := max(1, of*int(s.Settings.Int("ha.host.lost.limit.percent"))/100)
+	percent := int(s.Settings.Int("ha.host.lost.limit.percent"))
+	limit := max(1, of*percent/100)
 	many := gone > limit
 	s.mu.Lock()
 	was := s.hosts.held
 	s.hosts.gone, s.hosts.held = gone, many
 	if many {
 		s.hosts.last = time.Now()
-	} else if s.Settings.Int("ha.host.lost.limit.percent") >= 100 {
+	} else if percent >= 100 {
 		s.hosts.last = time.Time{} // the operator has decided
 	}
 	last := s.hosts.last
@@ -73,18 +73,11 @@ func (s *Scheduler) hold(ctx context.Context, gone, of int, after time.Duration)
 
 // evacuate has what runs on a host that is gone start elsewhere, where it may.
 func (s *Scheduler) evacuate(ctx context.Context, h store.GoneHost) error {
-	ties, err := s.Store.Find(ctx, resource.All.Type("instanceHostMap"), process.Match{"hostId": h.ID, "removed": nil})
+	rows, err := s.Store.On(ctx, h.ID)
 	if err != nil {
 		return err
 	}
-	for _, tie := range ties {
-		row, err := s.Store.Get(ctx, resource.All.Type("instance"), tie.Int("instanceId"))
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
+	for _, row := range rows {
 		if row.State() != "running" || row.Str("instanceTriggeredStop") != "restart" {
 			continue
 		}

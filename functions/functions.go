@@ -66,7 +66,7 @@ type Scheduler struct {
 	ticks  int64         // runs of liveness
 	storm  int           // those of them until the loss of many agents is over
 
-	hosts storm // that are gone
+	hosts outage // that are gone
 
 	strange   map[string]bool      // what has been told and is not told again, such as what agents run that is not known
 	patience  time.Duration        // with what an agent misses, which may be about to come back by itself

@@ -86,7 +86,7 @@ func (r *request) audit(t *auth.Type, id int64) error {
 func (r *request) appendAudited(b []byte, one wire.Resource, known []*schema.Row) []byte {
 	o := open(b)
 	o.text("uuid", one.UUID)
-	o.value("name", nullText(one.Name))
+	o.value("name", wire.Text(one.Name))
 	o.value("image", one.Data["image"])
 	o.key("instanceId")
 	if len(known) == 0 {
@@ -97,25 +97,14 @@ func (r *request) appendAudited(b []byte, one wire.Resource, known []*schema.Row
 	return o.close()
 }
 
-func nullText(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
 // placedOn returns the instances that have their place on a host, by uuid.
 func (r *request) placedOn(host *schema.Row) (map[string]*schema.Row, error) {
-	ties, err := r.api.Store.Find(r.ctx, resource.All.Type("instanceHostMap"), process.Match{"hostId": host.ID(), "removed": nil})
+	rows, err := r.api.Store.On(r.ctx, host.ID())
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]*schema.Row{}
-	for _, tie := range ties {
-		row, err := r.api.Store.Get(r.ctx, resource.All.Type("instance"), tie.Int("instanceId"))
-		if err != nil {
-			return nil, err
-		}
+	for _, row := range rows {
 		out[row.UUID()] = row
 	}
 	return out, nil

@@ -1,6 +1,11 @@
 package store
 
-import "context"
+import (
+	"context"
+
+	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/schema"
+)
 
 // Present is an instance that should run where an agent can tell.
 type Present struct {
@@ -57,6 +62,16 @@ func (s *Store) Placed(ctx context.Context, agent int64) (uuids []string, err er
 		uuids = append(uuids, uuid)
 	}
 	return uuids, closing(rows, err)
+}
+
+// On returns the instances that have their place on a host.
+func (s *Store) On(ctx context.Context, host int64) ([]*schema.Row, error) {
+	page, err := s.List(ctx, Query{Type: resource.All.Type("instance"),
+		Via: &Via{Map: resource.All.Type("instanceHostMap"), Here: "hostId", There: "instanceId", ID: host}})
+	if err != nil {
+		return nil, err
+	}
+	return page.Rows, nil
 }
 
 // closing ends reading and tells what went wrong first.
