@@ -15,9 +15,6 @@ const staticPath = "/static"
 //go:embed explorer.js explorer.css dashboard.html dashboard.js dashboard.css
 var staticFiles embed.FS
 
-// kinds are the kinds of these files.
-var kinds = map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".html": "text/html; charset=utf-8"}
-
 // static serves these files.
 func (a *API) static(c *fiber.Ctx) error {
 	name := path.Base(c.Path())
@@ -28,7 +25,7 @@ func (a *API) static(c *fiber.Ctx) error {
 	if err != nil {
 		return c.Next()
 	}
-	c.Set(fiber.HeaderContentType, kinds[path.Ext(name)])
+	c.Type(path.Ext(name), "utf-8")
 	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	return c.Send(text)
 }

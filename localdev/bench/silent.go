@@ -178,7 +178,8 @@ func (b *bencher) waits(ctx context.Context) error {
 		return err
 	}
 	defer l.close()
-	n := 4 * b.containers                                                 // Postgres tidies up after the load for seconds
+	// Postgres tidies up after the load for seconds: that is to weigh little.
+	n := 4 * b.containers
 	if _, err := l.batch(ctx, 1, len(l.ids[1]), b.parallel); err != nil { // the image on every pool
 		return err
 	}
