@@ -26,6 +26,7 @@ type pace struct {
 	busy    int // the percent while there is work
 	percent int // as it is now
 	since   int // how many seconds in a row have asked for the other
+	spare   int // how many seconds in a row much was kept that nobody used
 }
 
 // newPace is for a server of some parts, with a database server or not. A gateway by
@@ -61,10 +62,26 @@ func (p *pace) next(allocated uint64) (changed bool) {
 	return true
 }
 
+// gives tells whether it is time to give back what is kept: after a storm of connections a
+// gateway has room that it does not need again for long. What one round of the collector
+// leaves free is less than that.
+func (p *pace) gives(free, used uint64) bool {
+	if p.percent != calmPercent || free <= used/2 {
+		p.spare = 0
+		return false
+	}
+	p.spare++
+	if p.spare < calmAfter {
+		return false
+	}
+	p.spare = 0
+	return true
+}
+
 // keepPace lets the collector of garbage follow the work until ctx ends.
 func keepPace(ctx context.Context, p *pace) {
 	debug.SetGCPercent(p.percent)
-	read := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	read := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(read)
 	before := read[0].Value.Uint64()
 	tick := time.NewTicker(time.Second)
@@ -77,11 +94,12 @@ func keepPace(ctx context.Context, p *pace) {
 		}
 		metrics.Read(read)
 		now := read[0].Value.Uint64()
-		if p.next(now - before) {
+		changed := p.next(now - before)
+		if changed {
 			debug.SetGCPercent(p.percent)
-			if p.percent == calmPercent {
-				debug.FreeOSMemory()
-			}
+		}
+		if changed && p.percent == calmPercent || p.gives(read[1].Value.Uint64(), read[2].Value.Uint64()) {
+			debug.FreeOSMemory()
 		}
 		before = now
 	}

@@ -26,6 +26,19 @@ func TestMemoryFollowsTheWork(t *testing.T) {
 			t.Errorf("after second %d it is %d %%, not %d", i, p.percent, second.percent)
 		}
 	}
+	for i, second := range []struct {
+		free, used uint64
+		gives      bool
+	}{
+		{much, much, false}, {much, much, false}, {much, much, false}, {much, much, false},
+		{little, much, false}, // it is used again
+		{much, much, false}, {much, much, false}, {much, much, false}, {much, much, false}, {much, much, true},
+		{much, much, false},
+	} {
+		if gives := p.gives(second.free, second.used); gives != second.gives {
+			t.Errorf("after second %d with %d free it gives back: %v", i, second.free, gives)
+		}
+	}
 	if one := newPace("gateway", true); one.busy != calmPercent {
 		t.Errorf("a gateway spends up to %d %%", one.busy)
 	}

@@ -24,6 +24,8 @@ const (
 	beatsOfRight = 2                // beats between two looks whether the user may go on
 	takenAfter   = wire.AccessWindow / 4
 	closeFailed  = 1011
+
+	viewerProtocol = "binary" // what viewers of screens ask for
 )
 
 // access is the WebSocket of a user who looks at an instance, or works in it. What it
@@ -64,8 +66,8 @@ func (g *Gateway) hostAccess(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	protocol := ""
-	if strings.Contains(r.Header.Get("Sec-WebSocket-Protocol"), "binary") {
-		protocol = "binary" // as viewers of screens want it
+	if strings.Contains(r.Header.Get("Sec-WebSocket-Protocol"), viewerProtocol) {
+		protocol = viewerProtocol
 	}
 	a := &access{g: g, id: uuid.NewString(), grant: t, next: 1, last: time.Now(), room: make(chan struct{}, 1), over: make(chan struct{})}
 	if !g.holdAccess(a) {
@@ -73,7 +75,7 @@ func (g *Gateway) hostAccess(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Del("Connection")
 	w.Header().Del("X-API-Schemas")
-	out, err := newSocket(w, r, protocol)
+	out, err := g.upgrade.open(w, r, protocol)
 	if err != nil {
 		a.end()
 		g.Log.Debug("upgrade failed", "err", err)

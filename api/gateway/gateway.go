@@ -93,6 +93,7 @@ type Gateway struct {
 	Config
 	flight  singleflight.Group
 	door    door
+	upgrade upgraders
 	handed  chan struct{} // one for each agent that is given the program
 	changes *changes
 
@@ -102,7 +103,8 @@ type Gateway struct {
 	accesses map[string]*access // by id
 	playing  map[int64]*played
 	asked    map[string]chan string // what is heard, by id of the question
-	known    map[string]vouched
+	known    map[digest]vouched
+	swept    time.Time // when what is out of date was last taken from it
 	failures *limit.Failures
 	teller   string // the API server that answered last
 
@@ -112,7 +114,7 @@ type Gateway struct {
 // New returns a gateway.
 func New(c Config) *Gateway {
 	g := &Gateway{Config: c, sessions: map[int64]*session{}, streams: map[*stream]bool{}, accesses: map[string]*access{}, playing: map[int64]*played{},
-		asked: map[string]chan string{}, known: map[string]vouched{}, failures: limit.NewFailures(), door: newDoor(), handed: make(chan struct{}, mostHanded)}
+		asked: map[string]chan string{}, known: map[digest]vouched{}, failures: limit.NewFailures(), door: newDoor(), upgrade: newUpgraders("", wire.Subprotocol, viewerProtocol), handed: make(chan struct{}, mostHanded)}
 	g.failures.Shared = c.Count
 	g.changes = newChanges(g)
 	return g

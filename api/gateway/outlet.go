@@ -19,9 +19,14 @@ type outlet interface {
 
 const writeTime = 10 * time.Second
 
-// socket is a WebSocket. It reads what the client says, and hands it on.
+// readBuffer is how much is read of a connection at once; what is longer is read to where
+// it is wanted. Each connection has one, so it is no larger than most of what agents say.
+const readBuffer = 512
+
+// socket is a WebSocket. It reads what the client says, and hands it on. It is what its
+// connection keeps in place of a map.
 type socket struct {
-	gws.BuiltinEventHandler
+	noMap
 	conn  *gws.Conn
 	said  func(text []byte) // nil where a client has nothing to say
 	typed func(b []byte)    // takes what comes in binary frames; nil takes it as said
@@ -36,16 +41,42 @@ type socket struct {
 	lately time.Duration
 }
 
-func newSocket(w http.ResponseWriter, r *http.Request, protocol string) (*socket, error) {
-	options := &gws.ServerOption{ReadMaxPayloadSize: maxFrame, WriteMaxPayloadSize: 2 * maxFrame, ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10, HandshakeTimeout: handshake}
-	if protocol != "" {
-		options.SubProtocols = []string{protocol}
+// upgraders make sockets of one subprotocol each, or of none: what they hold is the same
+// for all of them, and a gateway has many.
+type upgraders map[string]*gws.Upgrader
+
+func newUpgraders(protocols ...string) upgraders {
+	u := upgraders{}
+	for _, p := range protocols {
+		options := &gws.ServerOption{ReadMaxPayloadSize: maxFrame, WriteMaxPayloadSize: 2 * maxFrame, ReadBufferSize: readBuffer, WriteBufferSize: 1 << 10,
+			ParallelGolimit: 1, HandshakeTimeout: handshake, NewSession: func() gws.SessionStorage { return &socket{begun: time.Now()} }}
+		if p != "" {
+			options.SubProtocols = []string{p}
+		}
+		u[p] = gws.NewUpgrader(handler{}, options)
 	}
-	s := &socket{begun: time.Now()}
-	var err error
-	s.conn, err = gws.NewUpgrader(s, options).Upgrade(w, r)
-	return s, err
+	return u
 }
+
+func (u upgraders) open(w http.ResponseWriter, r *http.Request, protocol string) (*socket, error) {
+	conn, err := u[protocol].Upgrade(w, r)
+	if err != nil {
+		return nil, err
+	}
+	s := socketOf(conn)
+	s.conn = conn
+	return s, nil
+}
+
+func socketOf(c *gws.Conn) *socket { return c.Session().(*socket) }
+
+// handler hands what comes over any connection to its socket.
+type handler struct{ gws.BuiltinEventHandler }
+
+func (handler) OnPong(c *gws.Conn, _ []byte)          { socketOf(c).pong() }
+func (handler) OnPing(c *gws.Conn, payload []byte)    { socketOf(c).ping(payload) }
+func (handler) OnClose(c *gws.Conn, _ error)          { socketOf(c).over() }
+func (handler) OnMessage(c *gws.Conn, m *gws.Message) { socketOf(c).message(m) }
 
 func (s *socket) write(frame []byte) {
 	s.queue(len(frame), func() error { return s.conn.WriteMessage(gws.OpcodeText, frame) })
@@ -91,16 +122,23 @@ func (s *socket) queue(size int, f func() error) {
 
 func (s *socket) cut() { _ = s.conn.NetConn().Close() }
 
-func (s *socket) OnPong(*gws.Conn, []byte) { s.heard.Store(int64(time.Since(s.begun))) }
+// noMap keeps nothing by name.
+type noMap struct{}
 
-func (s *socket) OnPing(_ *gws.Conn, payload []byte) {
+func (noMap) Len() int                     { return 0 }
+func (noMap) Load(string) (any, bool)      { return nil, false }
+func (noMap) Delete(string)                {}
+func (noMap) Store(string, any)            {}
+func (noMap) Range(func(string, any) bool) {}
+
+func (s *socket) pong() { s.heard.Store(int64(time.Since(s.begun))) }
+
+func (s *socket) ping(payload []byte) {
 	s.slow()
 	s.heard.Store(int64(time.Since(s.begun)))
 	pong := append([]byte(nil), payload...)
 	s.queue(0, func() error { return s.conn.WritePong(pong) })
 }
-
-func (s *socket) OnClose(*gws.Conn, error) { s.over() }
 
 // slow keeps the reader of a client that says too much, and with it the client. It runs
 // where the connection is read.
@@ -116,7 +154,7 @@ func (s *socket) slow() {
 	}
 }
 
-func (s *socket) OnMessage(_ *gws.Conn, m *gws.Message) {
+func (s *socket) message(m *gws.Message) {
 	defer m.Close()
 	s.slow()
 	s.heard.Store(int64(time.Since(s.begun)))

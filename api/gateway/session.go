@@ -3,9 +3,11 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unique"
 
 	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/wire"
@@ -16,9 +18,9 @@ type session struct {
 	line
 	g      *Gateway
 	agent  int64
-	plain  bool // ids are written plainly for it
-	modern bool // speaks wire.Subprotocol
-	names  map[string]bool
+	plain  bool                    // ids are written plainly for it
+	modern bool                    // speaks wire.Subprotocol
+	names  []unique.Handle[string] // what it wants to hear
 	epoch  int64
 
 	looked sync.Mutex
@@ -40,7 +42,7 @@ func (s *session) deliver(payload string) {
 			s.closed(e)
 		}
 		s.out.close(1000, "closed")
-	case !s.names[p.Name] && !s.names["*"]:
+	case !s.wants(p.Name):
 	case s.modern:
 		if p.Name == wire.AccessOpen {
 			s.look(p)
@@ -52,6 +54,10 @@ func (s *session) deliver(payload string) {
 			s.send(e)
 		}
 	}
+}
+
+func (s *session) wants(name string) bool {
+	return slices.ContainsFunc(s.names, func(n unique.Handle[string]) bool { return n.Value() == name || n.Value() == "*" })
 }
 
 // show puts an event into the words of those who know nothing of fences and read

@@ -3,8 +3,10 @@ package gateway
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
+	"unique"
 
 	"github.com/cattleio/cattle/shared/fault"
 	"github.com/cattleio/cattle/shared/wire"
@@ -93,10 +95,12 @@ func (g *Gateway) nothing(w http.ResponseWriter, r *http.Request) error {
 
 // serveAgent makes the connection of an agent.
 func (g *Gateway) serveAgent(w http.ResponseWriter, r *http.Request, who *wire.Caller, as login, wanted []string) error {
-	s := &session{line: line{who: who}, g: g, agent: who.AgentID, plain: who.Plain, names: map[string]bool{}, epoch: g.Bus.Now(r.Context())}
+	s := &session{line: line{who: who}, g: g, agent: who.AgentID, plain: who.Plain, epoch: g.Bus.Now(r.Context())}
 	for _, n := range wanted {
 		n, _, _ = strings.Cut(n, ";")
-		s.names[n] = true
+		if name := unique.Make(n); !slices.Contains(s.names, name) {
+			s.names = append(s.names, name)
+		}
 	}
 	g.watch(&s.line, as)
 	protocol := ""
@@ -128,16 +132,16 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, l *line, protoco
 	}
 	w.Header().Del("Connection")
 	w.Header().Del("X-API-Schemas")
-	out, err := newSocket(w, r, protocol)
+	out, err := g.upgrade.open(w, r, protocol)
 	if err != nil {
 		g.Log.Debug("upgrade failed", "err", err)
 		return nil
 	}
 	l.out, out.said, out.rate = out, said, g.pace()
 	out.over = func() { l.ended(); closed() }
-	go func() { // a stack of its own: the server's goroutine and its buffers go
+	go func() {
 		opened()
-		out.conn.ReadLoop()
+		go out.conn.ReadLoop() // on a stack of its own, that nothing has made large
 	}()
 	return nil
 }

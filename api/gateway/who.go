@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -36,7 +37,7 @@ type login struct {
 
 func (g *Gateway) loginOf(r *http.Request, agent string) login {
 	var l login
-	l.AgentID, l.AccountUUID = agent, r.Header.Get("X-Account-Uuid")
+	l.AgentID, l.AccountUUID = strings.Clone(agent), r.Header.Get("X-Account-Uuid")
 	l.AccessKey, l.secret, _ = r.BasicAuth()
 	l.address, _, _ = net.SplitHostPort(r.RemoteAddr)
 	if g.Settings != nil {
@@ -155,9 +156,10 @@ func (g *Gateway) revoked(payload string) {
 }
 
 // digest is what a login is known by.
-func (l login) digest() string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{l.AccessKey, l.secret, l.AgentID, l.AccountUUID}, "\x00")))
-	return hex.EncodeToString(sum[:])
+type digest [sha256.Size]byte
+
+func (l login) digest() digest {
+	return sha256.Sum256([]byte(strings.Join([]string{l.AccessKey, l.secret, l.AgentID, l.AccountUUID}, "\x00")))
 }
 
 func (g *Gateway) forget(l login) {
@@ -175,7 +177,7 @@ func (g *Gateway) vouch(ctx context.Context, q login) (*wire.Caller, error) {
 	if ok && time.Now().Before(k.until) {
 		return k.caller, nil
 	}
-	v, err, _ := g.flight.Do(key, func() (any, error) { return g.askWho(context.WithoutCancel(ctx), q) })
+	v, err, _ := g.flight.Do(string(key[:]), func() (any, error) { return g.askWho(context.WithoutCancel(ctx), q) })
 	if err != nil {
 		return nil, err
 	}
@@ -186,10 +188,15 @@ func (g *Gateway) vouch(ctx context.Context, q login) (*wire.Caller, error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	now := time.Now()
 	if len(g.known) > 100_000 {
 		clear(g.known)
 	}
-	g.known[key] = vouched{c, time.Now().Add(life)}
+	if now.Sub(g.swept) > authLife {
+		g.swept = now
+		maps.DeleteFunc(g.known, func(_ digest, v vouched) bool { return v.until.Before(now) })
+	}
+	g.known[key] = vouched{c, now.Add(life)}
 	return c, nil
 }
 

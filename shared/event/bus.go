@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,14 +25,25 @@ type Bus struct {
 
 	published, unheard atomic.Int64
 
-	mu       sync.Mutex
-	next     int
-	handlers map[topic]map[int]func(channel, payload string)
-	own      map[topic]int             // channels that nobody listens to but this process, by how often
-	waiting  map[topic][]chan struct{} // for the server's word that a subscription is in force
-	live     map[topic]bool
-	gaps     func() // called when this process may have missed some
-	owes     atomic.Bool
+	mu     sync.Mutex
+	next   int
+	topics map[topic]*subscription
+	gaps   func() // called when this process may have missed some
+	owes   atomic.Bool
+}
+
+// subscription is what this process hears of a topic. A gateway has one for each of its
+// agents, so it is kept small.
+type subscription struct {
+	hearers []hearer
+	own     int             // how often it was said that nobody listens but this process
+	live    bool            // the server has said that it is in force
+	waiting []chan struct{} // for that word
+}
+
+type hearer struct {
+	id int
+	f  func(channel, payload string)
 }
 
 // topic is a channel, or a pattern of channels. Patterns must not overlap: some
@@ -47,8 +59,7 @@ func New(client redis.UniversalClient, log *slog.Logger) *Bus {
 	if c, ok := client.(*redis.Client); ok {
 		prefix = fmt.Sprintf("cattle:%d:", c.Options().DB)
 	}
-	return &Bus{client: client, prefix: prefix, sub: client.Subscribe(context.Background()), log: log,
-		handlers: map[topic]map[int]func(string, string){}, own: map[topic]int{}, waiting: map[topic][]chan struct{}{}, live: map[topic]bool{}}
+	return &Bus{client: client, prefix: prefix, sub: client.Subscribe(context.Background()), log: log, topics: map[topic]*subscription{}}
 }
 
 // Run delivers messages until ctx ends. Redis may come and go meanwhile: what is
@@ -94,27 +105,31 @@ func (b *Bus) Run(ctx context.Context) error {
 
 func (b *Bus) dispatch(t topic, channel, payload string) {
 	b.mu.Lock()
-	var fs []func(string, string)
-	for _, f := range b.handlers[t] {
-		fs = append(fs, f)
+	var to []hearer
+	if s := b.topics[t]; s != nil {
+		to = s.hearers // never changed in place
 	}
 	b.mu.Unlock()
-	for _, f := range fs {
-		f(channel, payload)
+	for _, h := range to {
+		h.f(channel, payload)
 	}
 }
 
 func (b *Bus) confirm(t topic) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.live[t] && b.gaps != nil && t.name == GapChannel { // again: the connection was lost
+	s := b.topics[t]
+	if s == nil { // cancelled meanwhile
+		return
+	}
+	if s.live && b.gaps != nil && t.name == GapChannel { // again: the connection was lost
 		go b.gaps()
 	}
-	b.live[t] = true
-	for _, c := range b.waiting[t] {
+	s.live = true
+	for _, c := range s.waiting {
 		close(c)
 	}
-	delete(b.waiting, t)
+	s.waiting = nil
 }
 
 // Publish sends a message and tells how many received it. What only this process
@@ -122,7 +137,8 @@ func (b *Bus) confirm(t topic) {
 func (b *Bus) Publish(ctx context.Context, channel, payload string) (receivers int64, err error) {
 	t := topic{channel, false}
 	b.mu.Lock()
-	own := b.own[t] > 0
+	s := b.topics[t]
+	own := s != nil && s.own > 0
 	b.mu.Unlock()
 	if own {
 		b.published.Add(1)
@@ -220,19 +236,25 @@ func (b *Bus) Published() int64 { return b.published.Load() }
 // Unheard counts the messages that could not be sent.
 func (b *Bus) Unheard() int64 { return b.unheard.Load() }
 
+// mostAsked is of how many channels is asked in one command: Redis does nothing else
+// meanwhile.
+const mostAsked = 2000
+
 // Heard tells of each channel how many listen to it.
 func (b *Bus) Heard(ctx context.Context, channels ...string) (map[string]int64, error) {
-	full := make([]string, len(channels))
-	for i, c := range channels {
-		full[i] = b.prefix + c
-	}
-	counts, err := b.client.PubSubNumSub(ctx, full...).Result()
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[string]int64, len(counts))
-	for c, n := range counts {
-		out[strings.TrimPrefix(c, b.prefix)] = n
+	out := make(map[string]int64, len(channels))
+	for some := range slices.Chunk(channels, mostAsked) {
+		full := make([]string, len(some))
+		for i, c := range some {
+			full[i] = b.prefix + c
+		}
+		counts, err := b.client.PubSubNumSub(ctx, full...).Result()
+		if err != nil {
+			return nil, err
+		}
+		for c, n := range counts {
+			out[strings.TrimPrefix(c, b.prefix)] = n
+		}
 	}
 	return out, nil
 }
@@ -247,18 +269,19 @@ func (b *Bus) Subscribe(ctx context.Context, channel string, f func(payload stri
 // SubscribeOwn is Subscribe for a channel that nobody else listens to. f is also called
 // by those who publish to it in this process, several at a time.
 func (b *Bus) SubscribeOwn(ctx context.Context, channel string, f func(payload string)) (cancel func()) {
-	t := topic{channel, false}
 	end := b.Subscribe(ctx, channel, f)
-	b.mu.Lock()
-	b.own[t]++
-	b.mu.Unlock()
+	b.countOwn(channel, 1)
 	return func() {
-		b.mu.Lock()
-		if b.own[t]--; b.own[t] == 0 {
-			delete(b.own, t)
-		}
-		b.mu.Unlock()
+		b.countOwn(channel, -1)
 		end()
+	}
+}
+
+func (b *Bus) countOwn(channel string, by int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s := b.topics[topic{channel, false}]; s != nil {
+		s.own += by
 	}
 }
 
@@ -271,15 +294,17 @@ func (b *Bus) subscribe(ctx context.Context, t topic, f func(channel, payload st
 	b.mu.Lock()
 	b.next++
 	id := b.next
-	first := len(b.handlers[t]) == 0
+	s := b.topics[t]
+	first := s == nil
 	if first {
-		b.handlers[t] = map[int]func(string, string){}
+		s = &subscription{}
+		b.topics[t] = s
 	}
-	b.handlers[t][id] = f
+	s.hearers = append(slices.Clip(s.hearers), hearer{id, f})
 	var done chan struct{}
-	if !b.live[t] {
+	if !s.live {
 		done = make(chan struct{})
-		b.waiting[t] = append(b.waiting[t], done)
+		s.waiting = append(s.waiting, done)
 	}
 	b.mu.Unlock()
 	if first {
@@ -304,12 +329,15 @@ func (b *Bus) subscribe(ctx context.Context, t topic, f func(channel, payload st
 func (b *Bus) cancel(t topic, id int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.handlers[t], id)
-	if len(b.handlers[t]) > 0 || b.handlers[t] == nil {
+	s := b.topics[t]
+	if s == nil {
 		return
 	}
-	delete(b.handlers, t)
-	delete(b.live, t)
+	s.hearers = slices.DeleteFunc(slices.Clone(s.hearers), func(h hearer) bool { return h.id == id })
+	if len(s.hearers) > 0 {
+		return
+	}
+	delete(b.topics, t)
 	end := b.sub.Unsubscribe
 	if t.pattern {
 		end = b.sub.PUnsubscribe
