@@ -3,11 +3,8 @@ package functions
 import (
 	"context"
 	"errors"
-	"strings"
 
-	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/resource"
-	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/store"
 )
 
@@ -35,13 +32,13 @@ var liveness = Function{Name: "agent.ping", Unrecorded: true, Run: func(ctx cont
 			}
 		})
 	}
-	agents, err := s.watched(ctx)
+	agents, err := s.Store.Agents(ctx)
 	if err != nil || len(agents) == 0 {
 		return err
 	}
 	ids := make([]int64, len(agents))
 	for i, a := range agents {
-		ids[i] = a.ID()
+		ids[i] = a.ID
 	}
 	there, err := s.Connected(ctx, ids)
 	if err != nil {
@@ -52,8 +49,8 @@ var liveness = Function{Name: "agent.ping", Unrecorded: true, Run: func(ctx cont
 	}
 	ids = ids[:0]
 	for _, a := range agents {
-		if a.State() == "active" {
-			ids = append(ids, a.ID())
+		if a.Active {
+			ids = append(ids, a.ID)
 		}
 	}
 	for _, id := range s.missing(ids, there) {
@@ -78,39 +75,19 @@ func (s *Scheduler) turn(tick int64, setting string) bool {
 	return every > 0 && tick%every == 0
 }
 
-// watched lists the agents that should be connected, but for those that are played
-// when they are needed, and those that live in an instance and are reached through
-// the agent of its host.
-func (s *Scheduler) watched(ctx context.Context) ([]*schema.Row, error) {
-	var out []*schema.Row
-	for _, state := range []string{"active", "activating", "reconnecting"} {
-		agents, err := s.Store.Find(ctx, resource.All.Type("agent"), process.Match{"state": state})
-		if err != nil {
-			return nil, err
-		}
-		for _, a := range agents {
-			if uri := a.Str("uri"); !strings.HasPrefix(uri, "sim://") && !strings.HasPrefix(uri, "delegate://") {
-				out = append(out, a)
-			}
-		}
-	}
-	return out, nil
-}
-
 // remember keeps since when agents are gone, for whoever asks why something waits.
 // When many go at once it is kept of those alone who stay away: a gateway that dies
 // writes nothing about agents that are soon back.
-func (s *Scheduler) remember(ctx context.Context, agents []*schema.Row, there map[int64]bool) error {
+func (s *Scheduler) remember(ctx context.Context, agents []store.Tethered, there map[int64]bool) error {
 	var gone, fresh, back []int64
 	for _, a := range agents {
-		known := a.Int("disconnectedSince") != 0
-		switch held := there[a.ID()]; {
-		case !held && !known && a.State() == "active" && s.missed(a.ID()) < s.looks():
-			fresh = append(fresh, a.ID())
-		case !held && !known:
-			gone = append(gone, a.ID())
-		case held && known:
-			back = append(back, a.ID())
+		switch held := there[a.ID]; {
+		case !held && !a.Gone && a.Active && s.missed(a.ID) < s.looks():
+			fresh = append(fresh, a.ID)
+		case !held && !a.Gone:
+			gone = append(gone, a.ID)
+		case held && a.Gone:
+			back = append(back, a.ID)
 		}
 	}
 	if s.calm(many(len(fresh), len(agents))) {

@@ -9,6 +9,33 @@ import (
 	"github.com/cattleio/cattle/shared/schema"
 )
 
+// Tethered is as much of an agent as those need who look whether it is connected: there may
+// be tens of thousands, every few seconds.
+type Tethered struct {
+	ID     int64
+	Active bool // rather than on its way there or back
+	Gone   bool // it is kept since when it is not connected
+}
+
+// Agents lists the agents that should be connected, but for those that are played when
+// they are needed, and those that live in an instance and are reached through the agent
+// of its host.
+func (s *Store) Agents(ctx context.Context) (out []Tethered, err error) {
+	rows, err := s.query(ctx, `select id, state = 'active', disconnected_since is not null from agent
+		where state in ('active', 'activating', 'reconnecting') and (uri is null or uri not like 'sim://%' and uri not like 'delegate://%') order by id`)
+	if err != nil {
+		return nil, err
+	}
+	for rows.Next() {
+		var a Tethered
+		if err = rows.Scan(&a.ID, &a.Active, &a.Gone); err != nil {
+			break
+		}
+		out = append(out, a)
+	}
+	return out, closing(rows, err)
+}
+
 // Disconnected keeps since when agents are gone: from now for those that were not
 // known to be, and no longer for those that are back. Agents that many lose at once
 // cost a few statements; no revision is raised, because nobody decides by it.
