@@ -1,12 +1,15 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,38 +20,46 @@ import (
 	"github.com/cattleio/cattle/shared/wire"
 )
 
-// crowd is a gateway of its own with many agents, which live in processes of their own
+// crowd is many agents at gateways of their own. They live in processes of their own
 // and come from several addresses: a pair of addresses has ports for some 28,000.
 type crowd struct {
 	*rig
 	*databases
-	n       int
-	agents  string // the address of the gateway
-	gateway *child
-	bus     *event.Bus
-	sql     *sql.DB
-	answers *answers
+	n        int
+	cut      int      // how many of them, the last, lose their cable
+	agents   []string // the addresses of the gateways
+	gateways []*child
+	bus      *event.Bus
+	sql      *sql.DB
+	answers  *answers
 }
 
-// holders are the processes in which the agents live.
+// holders are the processes in which the agents live, beside that of those who lose
+// their cable.
 const holders = 3
 
 // The goals of a gateway.
 const (
 	perAgentKB   = 12.0
 	commandP99   = 50 * time.Millisecond
+	noticeWithin = 15 * time.Second
 	backWithin   = time.Minute
 	commandsEach = 1000 // a second
 )
 
-// agentsAtOne holds many agents at one gateway, commands them, and kills it.
-func (b *bencher) agentsAtOne(ctx context.Context) error {
-	c := &crowd{n: b.agents, answers: &answers{begun: map[string]time.Time{}}}
+// calm is for how long the watch over agents takes those who are away for late ones, after
+// many were at once: six of its looks, and one more.
+const calm = 7 * 5 * time.Second
+
+// manyAgents holds many agents at gateways, commands them, cuts the cable of some, and
+// kills a gateway.
+func (b *bencher) manyAgents(ctx context.Context) error {
+	c := &crowd{n: b.agents, cut: b.agents / 100, gateways: make([]*child, b.gateways), answers: &answers{begun: map[string]time.Time{}}}
 	defer c.close()
 	if err := c.open(ctx); err != nil {
 		return err
 	}
-	empty, err := residentMB(c.gateway.Process.Pid)
+	empty, err := c.residentMB()
 	if err != nil {
 		return err
 	}
@@ -60,17 +71,32 @@ func (b *bencher) agentsAtOne(ctx context.Context) error {
 	if err := c.command(ctx, commandsEach, 10*time.Second); err != nil {
 		return err
 	}
-	if err := pause(ctx, 5*time.Second); err != nil {
+	if err := pause(ctx, 10*time.Second); err != nil { // a gateway gives back what is spare after five calm seconds
 		return err
 	}
-	full, err := residentMB(c.gateway.Process.Pid)
+	full, err := c.residentMB()
 	if err != nil {
 		return err
 	}
 	each := (full - empty) * 1e6 / 1024 / float64(c.n)
 	judged("memory", fmt.Sprintf("%.1f KB", each), fmt.Sprintf("<= %.0f KB", perAgentKB), each <= perAgentKB,
-		fmt.Sprintf("resident (VmRSS) for each agent: %.1f MB less the %.1f MB of an empty gateway", full, empty))
+		fmt.Sprintf("resident (VmRSS) for each agent: %.1f MB less the %.1f MB when empty, %d gateways", full, empty, len(c.gateways)))
+	if err := c.loseCables(ctx); err != nil {
+		return err
+	}
 	return c.comeBack(ctx)
+}
+
+// residentMB is what all gateways hold.
+func (c *crowd) residentMB() (sum float64, err error) {
+	for _, g := range c.gateways {
+		mb, err := residentMB(g.Process.Pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += mb
+	}
+	return sum, nil
 }
 
 // open starts the servers and puts the agents into the database.
@@ -85,8 +111,15 @@ func (c *crowd) open(ctx context.Context) (err error) {
 		c.rig = nil // closed
 		return err
 	}
-	if err := c.startGateway(ctx, "gateway"); err != nil {
-		return err
+	for i := range c.gateways {
+		port, err := freePort()
+		if err != nil {
+			return err
+		}
+		c.agents = append(c.agents, "http://127.0.0.1:"+port)
+		if err := c.startGateway(ctx, i, fmt.Sprintf("gateway%d", i)); err != nil {
+			return err
+		}
 	}
 	if c.sql, err = sql.Open("pgx", c.postgres); err != nil {
 		return err
@@ -102,19 +135,13 @@ func (c *crowd) open(ctx context.Context) (err error) {
 	return nil
 }
 
-func (c *crowd) startGateway(ctx context.Context, name string) (err error) {
-	if c.agents == "" {
-		port, err := freePort()
-		if err != nil {
-			return err
-		}
-		c.agents = "http://127.0.0.1:" + port
-	}
-	env := append(c.env(), "CATTLE_HTTP_PORT="+c.agents[strings.LastIndexByte(c.agents, ':')+1:], "CATTLE_LOG_LEVEL=warn")
-	if c.gateway, err = c.run(name, env, "server", "--profile", "gateway"); err != nil {
+func (c *crowd) startGateway(ctx context.Context, i int, name string) (err error) {
+	address := c.agents[i]
+	env := append(c.env(), "CATTLE_HTTP_PORT="+address[strings.LastIndexByte(address, ':')+1:], "CATTLE_LOG_LEVEL=warn")
+	if c.gateways[i], err = c.run(name, env, "server", "--profile", "gateway"); err != nil {
 		return err
 	}
-	return c.gateway.explained(wait(ctx, "the gateway to answer", 20*time.Second, func() bool { return client{c.agents}.get(ctx, "/ping", nil) == nil }))
+	return c.gateways[i].explained(wait(ctx, "the gateway to answer", 20*time.Second, func() bool { return client{address}.get(ctx, "/ping", nil) == nil }))
 }
 
 // gather starts the processes that hold the agents, and waits for all of them.
@@ -123,16 +150,26 @@ func (c *crowd) gather(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	well := c.n - c.cut
 	for i := range holders {
-		from, to := first+i*c.n/holders, first+(i+1)*c.n/holders
-		_, err := c.run(fmt.Sprintf("holder%d", i), nil, "bench", "hold", "--gateway", c.agents, "--source", fmt.Sprintf("127.0.0.%d", i+2),
-			"--first", strconv.Itoa(from), "--agents", strconv.Itoa(to-from))
-		if err != nil {
+		if err := c.hold(i, first+i*well/holders, first+(i+1)*well/holders); err != nil {
 			return err
 		}
 	}
+	if err := c.hold(holders, first+well, first+c.n); err != nil {
+		return err
+	}
 	return c.allHeld(ctx, 2*time.Minute)
 }
+
+// hold starts a process with the agents of some ids, at one of the gateways.
+func (c *crowd) hold(i, from, to int) error {
+	_, err := c.run(fmt.Sprintf("holder%d", i), nil, "bench", "hold", "--gateway", c.agents[i%len(c.agents)], "--source", holderAddress(i),
+		"--first", strconv.Itoa(from), "--agents", strconv.Itoa(to-from))
+	return err
+}
+
+func holderAddress(i int) string { return fmt.Sprintf("127.0.0.%d", i+2) }
 
 func (c *crowd) firstID(ctx context.Context) (id int, err error) {
 	err = c.sql.QueryRowContext(ctx, "select min(id) from agent where uuid like 'crowd-%'").Scan(&id)
@@ -244,25 +281,81 @@ func (c *crowd) send(ctx context.Context, agent int64, n int) error {
 	return err
 }
 
-// comeBack kills the gateway and starts another in its place.
+// loseCables lets the packets of one holder vanish, as of hosts that lose their cable, and
+// waits until all who ask why something waits are told that its agents are gone.
+func (c *crowd) loseCables(ctx context.Context) error {
+	if os.Getuid() != 0 {
+		line("noticed", "-", "not measured: only root can let packets vanish")
+		return nil
+	}
+	if _, err := exec.LookPath("iptables"); err != nil {
+		line("noticed", "-", "not measured: iptables lets packets vanish, and is not here")
+		return nil
+	}
+	if err := pause(ctx, calm); err != nil {
+		return err
+	}
+	begun := time.Now()
+	mend, err := vanish(ctx, holderAddress(holders))
+	defer mend()
+	if err != nil {
+		return err
+	}
+	first, err := c.firstID(ctx)
+	if err != nil {
+		return err
+	}
+	var known int
+	err = wait(ctx, "the loss of cables to be noticed", 2*time.Minute, func() bool {
+		return c.sql.QueryRowContext(ctx, "select count(*) from agent where id >= $1 and disconnected_since is not null", first+c.n-c.cut).Scan(&known) == nil && known == c.cut
+	})
+	if err != nil {
+		return fmt.Errorf("%w: of %d of %d", err, known, c.cut)
+	}
+	took := time.Since(begun)
+	judged("noticed", fmt.Sprintf("%.1f s", took.Seconds()), "<= 15 s", took <= noticeWithin, fmt.Sprintf("until the last of %d that lost their cable was known to be gone", c.cut))
+	mend()
+	return c.allHeld(ctx, 2*time.Minute)
+}
+
+// vanish drops what comes from and goes to an address of this machine, until the returned
+// function is called, which may be called again.
+func vanish(ctx context.Context, address string) (mend func(), err error) {
+	var dropped []string
+	mend = func() {
+		for _, side := range dropped {
+			_ = exec.Command("iptables", "-D", "INPUT", side, address, "-j", "DROP").Run()
+		}
+		dropped = nil
+	}
+	for _, side := range []string{"-s", "-d"} {
+		if out, err := exec.CommandContext(ctx, "iptables", "-I", "INPUT", side, address, "-j", "DROP").CombinedOutput(); err != nil {
+			return mend, fmt.Errorf("cannot let the packets of %s vanish: %w: %s", address, err, bytes.TrimSpace(out))
+		}
+		dropped = append(dropped, side)
+	}
+	return mend, nil
+}
+
+// comeBack kills a gateway and starts another in its place.
 func (c *crowd) comeBack(ctx context.Context) error {
 	before, err := c.writes(ctx)
 	if err != nil {
 		return err
 	}
 	begun := time.Now()
-	if err := c.gateway.Process.Kill(); err != nil {
+	if err := c.gateways[0].Process.Kill(); err != nil {
 		return err
 	}
-	<-c.gateway.done
-	if err := c.startGateway(ctx, "gateway-again"); err != nil {
+	<-c.gateways[0].done
+	if err := c.startGateway(ctx, 0, "gateway-again"); err != nil {
 		return err
 	}
 	if err := c.allHeld(ctx, 2*backWithin); err != nil {
 		return err
 	}
 	took := time.Since(begun)
-	judged("back", fmt.Sprintf("%.1f s", took.Seconds()), "<= 60 s", took <= backWithin, "until all were held again after the gateway was killed and started anew")
+	judged("back", fmt.Sprintf("%.1f s", took.Seconds()), "<= 60 s", took <= backWithin, "until all were held again after a gateway was killed and started anew")
 	if err := pause(ctx, 8*time.Second); err != nil { // the watch looks every 5 s
 		return err
 	}
