@@ -144,6 +144,44 @@ func TestWhatIsToBeRestartedLeavesAHostThatIsGone(t *testing.T) {
 	})
 }
 
+// A host goes while something is started there for the first time: that starts on another,
+// whatever is to become of it when it is lost. What the old host had begun it gives up
+// when it is back, and what it had not begun it never begins.
+func TestAStartThatIsUnderWayLeavesAHostThatIsGone(t *testing.T) {
+	t.Parallel()
+	installations(t, func(t *testing.T, in *installation) {
+		in.env = append(in.env, "CATTLE_EVENTING_TIMEOUT_MILLIS=2000")
+		f := fleetOf(t, in, 1)
+		begun := f.container(object{"data": object{"simScript": "compute.instance.activate lose 3"}})
+		_, row := f.ask("GET", begun, nil)
+		until(t, "the host to begin it", 30*time.Second, func() bool { return f.did(0, "compute.instance.activate", row) })
+		f.cut(0)
+		until(t, "the host to be missed", 30*time.Second, func() bool { return f.scrape()["cattle_hosts_gone"] == 1 })
+		fresh := f.container(nil)
+		_, other := f.ask("GET", fresh, nil)
+		f.host(t)
+		for _, path := range []string{begun, fresh} {
+			f.becomes(path, "running")
+			if got := f.on(path); got != f.hosts[1] {
+				t.Errorf("%s runs on %s, not on %s", path, got, f.hosts[1])
+			}
+		}
+		f.mend(0)
+		until(t, "the first host to come back and give it up", 2*time.Minute, func() bool { return f.did(0, "compute.instance.deactivate", row) })
+		until(t, "the old places to be gone", 30*time.Second, func() bool {
+			return len(f.list("/v1/instancehostmaps?state=removed&hostId="+f.hosts[0])) == 2 && len(f.list("/v1/volumestoragepoolmaps?state=removed")) == 2
+		})
+		if f.did(0, "compute.instance.activate", other) {
+			t.Error("the first host has begun what had left it")
+		}
+		for _, path := range []string{begun, fresh} {
+			if _, o := f.ask("GET", path, nil); o["state"] != "running" || f.on(path) != f.hosts[1] {
+				t.Errorf("then %s is %v on %s", path, o["state"], f.on(path))
+			}
+		}
+	})
+}
+
 // Most hosts are gone at once: it is rather the network that is, and nothing moves until an
 // operator says so.
 func TestNothingLeavesWhenManyHostsAreGone(t *testing.T) {

@@ -12,7 +12,9 @@ import (
 
 // failover has instances that are to be restarted leave hosts that are gone, once those
 // have been for ha.host.restart.after.seconds; 0 is never. What is to be stopped or
-// removed when it is lost stays: nobody knows whether it is.
+// removed when it is lost stays: nobody knows whether it is. What is still being started
+// for the first time leaves as well, whatever is to become of it later: it has nothing
+// there to lose, and whoever asked for it waits.
 //
 // When more than ha.host.lost.limit.percent of all hosts are gone at once, and more than
 // one, it is rather the network that is: then nothing moves until an operator raises the
@@ -78,7 +80,7 @@ func (s *Scheduler) evacuate(ctx context.Context, h store.GoneHost) error {
 		return err
 	}
 	for _, row := range rows {
-		if row.State() != "running" || row.Str("instanceTriggeredStop") != "restart" {
+		if !leaves(row) {
 			continue
 		}
 		why, err := s.bound(ctx, row)
@@ -91,15 +93,31 @@ func (s *Scheduler) evacuate(ctx context.Context, h store.GoneHost) error {
 			}
 			continue
 		}
-		restarted, err := s.restart(ctx, row.ID(), row.Int("stateSince"), map[string]any{resource.HARestart: true, resource.LostHost: h.ID})
+		move, options := "instance.restart", map[string]any{resource.HARestart: true, resource.LostHost: h.ID}
+		if row.State() == "starting" {
+			move, options = "instance.stop", map[string]any{"start": true, resource.LostHost: h.ID}
+		}
+		moved, err := s.move(ctx, move, row.ID(), row.State(), row.Int("stateSince"), options)
 		if err != nil {
 			return err
 		}
-		if restarted {
+		if moved {
 			s.Log.WarnContext(ctx, "instance leaves a host that is gone", "type", "instance", "resource", row.ID(), "agent", h.Agent)
 		}
 	}
 	return nil
+}
+
+// leaves tells whether an instance is one that may leave a host that is gone.
+func leaves(row *schema.Row) bool {
+	restarts := row.Str("instanceTriggeredStop") == "restart"
+	switch row.State() {
+	case "running":
+		return restarts
+	case "starting":
+		return restarts || row.Get("firstRunning") == nil
+	}
+	return false
 }
 
 // bound says why an instance cannot start on another host than its own, "" if it can.

@@ -253,22 +253,22 @@ func (s *Scheduler) news(what string) bool {
 
 // lost restarts an instance that is gone from its host, if it still runs for us.
 func (s *Scheduler) lost(ctx context.Context, r store.Present) error {
-	restarted, err := s.restart(ctx, r.ID, r.Since, map[string]any{resource.HARestart: true})
+	restarted, err := s.move(ctx, "instance.restart", r.ID, "running", r.Since, map[string]any{resource.HARestart: true})
 	if restarted {
 		s.Log.WarnContext(ctx, "instance is gone from its host", "type", "instance", "resource", r.ID, "agent", r.Agent)
 	}
 	return err
 }
 
-// restart restarts an instance with some options if it has run since the given moment. It
-// tells whether it did: somebody else may move the instance.
-func (s *Scheduler) restart(ctx context.Context, id, since int64, options map[string]any) (bool, error) {
-	def := resource.All.Process("instance.restart")
+// move launches a process of an instance with some options, if it has been in a state since
+// the given moment. It tells whether it did: somebody else may move the instance.
+func (s *Scheduler) move(ctx context.Context, name string, id int64, state string, since int64, options map[string]any) (bool, error) {
+	def := resource.All.Process(name)
 	var launched *store.Launched
-	err := s.Store.Write(ctx, "restart", func(tx *store.Tx) error {
+	err := s.Store.Write(ctx, name, func(tx *store.Tx) error {
 		launched = nil
 		row, err := tx.Get(ctx, resource.All.Type("instance"), id)
-		if err != nil || row.State() != "running" || row.Int("stateSince") != since {
+		if err != nil || row.State() != state || row.Int("stateSince") != since {
 			return err
 		}
 		launched, err = tx.Launch(ctx, store.Launch{Process: def, Row: row, Server: s.Server,

@@ -126,7 +126,7 @@ func kept(ctx context.Context, run process.Run, typ string, match process.Match)
 	}
 	return slices.DeleteFunc(slices.Clone(rows), func(r *schema.Row) bool {
 		_, yes := left(r)
-		return gone(r) && (!yes || r.State() != "active")
+		return gone(r) && !(yes && farewell(r) != "")
 	}), nil
 }
 
@@ -140,10 +140,26 @@ func abandon(ctx context.Context, run process.Run, tie, fenced *schema.Row) erro
 			return err
 		}
 	}
-	if err := run.Schedule(ctx, lower(tie)+".deactivate", tie, nil); err != nil && !process.IsCanceled(err) {
+	name := farewell(tie)
+	if name == "" {
+		return nil
+	}
+	if err := run.Schedule(ctx, lower(tie)+name, tie, nil); err != nil && !process.IsCanceled(err) {
 		return err
 	}
 	return nil
+}
+
+// farewell is what a tie that is given up still has to go through, "" if it is on its way.
+// The host may have begun what is activating; of what is not it knows nothing that runs.
+func farewell(tie *schema.Row) string {
+	switch tie.State() {
+	case "active", "activating":
+		return ".deactivate"
+	case "requested", "registering", "inactive":
+		return ".remove"
+	}
+	return ""
 }
 
 // forgetAddresses takes the addresses of the host from the ports of an instance that
@@ -200,7 +216,7 @@ func stopped(ctx context.Context, run process.Run, volume *schema.Row, agent int
 		return err
 	}
 	for _, tie := range ties {
-		if _, yes := left(tie); yes && (tie.State() == "active" || tie.State() == "deactivating") {
+		if _, yes := left(tie); yes && (farewell(tie) == ".deactivate" || tie.State() == "deactivating") {
 			return &process.WaitingError{For: fmt.Sprintf("instance %d to stop on host %d", tie.Int("instanceId"), tie.Int("hostId")), Agent: agent, After: 3 * time.Second}
 		}
 	}
