@@ -2,25 +2,28 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-	"unicode"
 )
 
 // classic is a client that knows nothing but what the schemas say and goes about it
 // as the oldest clients do: it reads once which types there are, lists by
 // links.collection, writes to links.self and acts by actions.
 type classic struct {
-	t     *testing.T
-	p     *program
-	types map[string]object
+	t              *testing.T
+	p              *program
+	types          map[string]object
+	access, secret string // None where nobody has given it any
 }
 
 // reply is an answer with what clients look at beside the body.
@@ -47,7 +50,7 @@ func (c *classic) call(method, address string, body any) reply {
 		c.t.Fatal(err)
 	}
 	req.Header.Set("Accept", "application/json")
-	req.SetBasicAuth("None", "None")
+	req.SetBasicAuth(cmp.Or(c.access, "None"), cmp.Or(c.secret, "None"))
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		c.t.Fatal(err)
@@ -80,6 +83,20 @@ func (c *classic) learn() {
 			c.types[s.id()] = s
 		}
 	}
+}
+
+// as is the same client with the keys of a new account, which has read its own schemas.
+func (c *classic) as(kind string) *classic {
+	c.t.Helper()
+	q, _ := c.p.account(kind)
+	u, err := url.Parse(q.url)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	other := &classic{t: c.t, p: c.p, access: u.User.Username()}
+	other.secret, _ = u.User.Password()
+	other.learn()
+	return other
 }
 
 // in follows keys into an object.
@@ -155,19 +172,27 @@ func (c *classic) reload(o object) object {
 	return r.body
 }
 
-// success waits until an object is at rest and expects that all went well.
-func (c *classic) success(o object) object {
+// rest waits until an object is not on its way any more.
+func (c *classic) rest(o object) object {
 	c.t.Helper()
 	for pause, end := 10*time.Millisecond, time.Now().Add(45*time.Second); ; pause = min(2*pause, 200*time.Millisecond) {
-		o = c.reload(o)
-		switch {
-		case o["transitioning"] == "no":
+		if o = c.reload(o); o["transitioning"] != "yes" {
 			return o
-		case o["transitioning"] != "yes" || time.Now().After(end):
-			c.t.Fatalf("%v %s failed: %v", o["type"], o.id(), o["transitioningMessage"])
+		}
+		if time.Now().After(end) {
+			c.t.Fatalf("%v %s is still %s: %v", o["type"], o.id(), o.state(), o["transitioningMessage"])
 		}
 		<-time.After(pause)
 	}
+}
+
+// success waits until an object is at rest and expects that all went well.
+func (c *classic) success(o object) object {
+	c.t.Helper()
+	if o = c.rest(o); o["transitioning"] != "no" {
+		c.t.Fatalf("%v %s failed: %v", o["type"], o.id(), o["transitioningMessage"])
+	}
+	return o
 }
 
 // link is where an object's link or action leads.
@@ -202,6 +227,12 @@ func TestTheHabitsOfTheClientsThatAreThere(t *testing.T) {
 	})
 }
 
+// none stands for a key that is not there, where null is another thing.
+const none = "none"
+
+// unshown are fields of a container that are taken and never shown.
+var unshown = []string{"credentialIds", "instanceLinks", "networkIds", "ports", "subnetIds", "vnetIds"}
+
 // habits are the rows of the table, in its order. Each gets a running container,
 // which it leaves running.
 var habits = []struct {
@@ -213,31 +244,36 @@ var habits = []struct {
 			r := c.call("GET", address, nil)
 			c.check(r.status == 200 && r.header.Get("X-API-Schemas") == c.p.url+"/v1/schemas", "%s answers %d with %q", address, r.status, r.header.Get("X-API-Schemas"))
 		}
+		made := c.call("POST", c.at("network"), object{})
+		c.success(made.body)
+		for status, r := range map[int]reply{
+			201: made,
+			200: c.call("PUT", made.body.link("self"), object{"name": "header"}),
+			202: c.call("POST", c.reload(made.body).action("deactivate"), object{}),
+		} {
+			c.check(r.status == status && r.header.Get("X-API-Schemas") == c.p.url+"/v1/schemas", "a write answers %d, not %d, with %q", r.status, status, r.header.Get("X-API-Schemas"))
+		}
+		all := c.call("GET", c.p.url+"/v1/schemas", nil)
+		c.check(len(all.items()) == len(c.types) && all.body["type"] == "collection", "not all of the schemas are of that type")
 		c.check(len(c.types) > 70, "%d types are there", len(c.types))
 	}},
 	{"methods follow from the schemas", func(c *classic, _ object) {
+		// Names become words where a capital follows a small letter, and nowhere else.
+		words := regexp.MustCompile(`^[a-z]+([A-Z][a-z]+)*$`)
 		for name, s := range c.types {
-			snake := ""
-			for _, r := range name {
-				if unicode.IsUpper(r) {
-					snake += "_"
-				}
-				snake += string(unicode.ToLower(r))
-			}
-			camel := ""
-			for i, word := range strings.Split(snake, "_") {
-				if i > 0 {
-					word = strings.ToUpper(word[:1]) + word[1:]
-				}
-				camel += word
-			}
-			c.check(camel == name, "%s is not found again from %s", name, snake)
+			c.check(words.MatchString(name), "%s is not found again from its words", name)
 			for _, which := range []string{"collectionMethods", "resourceMethods"} {
 				for _, m := range c.methods(name, which) {
 					c.check(slices.Contains([]string{"GET", "POST", "PUT", "DELETE"}, m), "%s has method %s", name, m)
 				}
 			}
 			c.check(s["resourceFields"] != nil, "%s has no fields", name)
+		}
+		for _, m := range [][3]string{{"processInstance", "collectionMethods", "GET"}, {"hostIpAddressMap", "collectionMethods", "POST"}, {"container", "resourceMethods", "PUT"}} {
+			c.check(slices.Contains(c.methods(m[0], m[1]), m[2]), "%s has the %s %v", m[0], m[1], c.methods(m[0], m[1]))
+		}
+		for _, m := range [][3]string{{"processInstance", "collectionMethods", "POST"}, {"volume", "collectionMethods", "POST"}, {"volume", "resourceMethods", "PUT"}, {"activeSetting", "collectionMethods", "GET"}} {
+			c.check(!slices.Contains(c.methods(m[0], m[1]), m[2]), "%s has the %s %v", m[0], m[1], c.methods(m[0], m[1]))
 		}
 	}},
 	{"lists go by links.collection", func(c *classic, _ object) {
@@ -253,20 +289,25 @@ var habits = []struct {
 		c.check(c.types["unicorn"] == nil, "there are unicorns")
 	}},
 	{"objects are read again by type and id", func(c *classic, _ object) {
-		for name := range c.types {
-			if c.at(name) == "" || name == "authorized" || name == "setting" { // settings go by their names
-				continue
-			}
-			for _, o := range c.list(name, "limit", "5").items() {
-				typ, _ := o["type"].(string)
-				if o.id() == "" { // embedded objects have none
+		user := c.as("user")
+		user.success(user.create("container", object{"imageUuid": "sim:habits", "startOnCreate": false}))
+		for _, c := range []*classic{c, user} {
+			for name := range c.types {
+				if c.at(name) == "" || name == "authorized" || name == "setting" { // settings go by their names
 					continue
 				}
-				c.check(c.at(typ) != "", "an element of %s is of type %s, which is not listed", name, typ)
-				again := c.reload(o)
-				c.check(again.id() == o.id() && again["type"] == typ, "%s %s is read again as %s %s", typ, o.id(), again["type"], again.id())
+				for _, o := range c.list(name, "limit", "5").items() {
+					typ, _ := o["type"].(string)
+					if o.id() == "" { // embedded objects have none
+						continue
+					}
+					c.check(c.at(typ) != "", "an element of %s is of type %s, which is not listed", name, typ)
+					again := c.reload(o)
+					c.check(again.id() == o.id() && again["type"] == typ, "%s %s is read again as %s %s", typ, o.id(), again["type"], again.id())
+				}
 			}
 		}
+		c.check(len(user.list("instance").items()) == 1, "the user sees %v", user.list("instance").items())
 	}},
 	{"what is not there is 404 in JSON", func(c *classic, _ object) {
 		r := c.call("GET", c.at("container")+"/1i99999", nil)
@@ -282,7 +323,7 @@ var habits = []struct {
 		c.check(r.status == 200 && r.body.state() == "removing", "a delete answers %d %s", r.status, r.text)
 		c.check(c.success(o).state() == "removed", "it is not removed")
 	}},
-	{"whole objects are sent back", func(c *classic, _ object) {
+	{"whole objects are sent back", func(c *classic, running object) {
 		o := c.success(c.create("physicalHost", object{"name": "whole"}))
 		before := c.reload(o)
 		o["name"], o["links"], o["nothing"], o["createdTS"] = "changed", object{"self": "x"}, []int{1}, 5
@@ -291,6 +332,11 @@ var habits = []struct {
 		after := c.reload(o)
 		c.check(after["name"] == "changed" && after.id() == before.id() && after["createdTS"] == before["createdTS"] && after.state() == before.state() && after.link("self") == before.link("self"),
 			"it became %v", after)
+		r = c.call("PUT", running.link("self"), running)
+		c.check(r.status == 200, "a whole container is refused: %s", r.text)
+		for name, v := range c.reload(running) {
+			c.check(reflect.DeepEqual(v, running[name]), "a container that was sent back has another %s: %v, not %v", name, v, running[name])
+		}
 	}},
 	{"bodies are JSON without saying so", func(c *classic, _ object) {
 		o := c.create("physicalHost", object{"name": "plain", "data": object{"fields": object{"x": []int{1}}}})
@@ -304,9 +350,20 @@ var habits = []struct {
 		r := c.call("POST", running.action("restart"), object{})
 		c.check(r.status == 202 && r.body.id() == running.id(), "an action answers %d %s", r.status, r.text)
 		c.check(c.success(running).state() == "running", "it is not running any more")
+		o := c.success(c.create("container", object{"imageUuid": "sim:habits"}))
+		_, start := o["actions"].(map[string]any)["start"]
+		c.check(!start, "what is running can be started: %v", o["actions"])
+		c.call("POST", o.action("stop"), object{"remove": true})
+		o = c.success(o)
+		_, stop := o["actions"].(map[string]any)["stop"]
+		c.check(!stop && o.state() == "removed", "stopped to be removed, it is %s and offers %v", o.state(), o["actions"])
 	}},
 	{"links and fields do not share names", func(c *classic, running object) {
-		for name := range c.types {
+		for name, s := range c.types {
+			for field := range s["resourceFields"].(map[string]any) {
+				link := slices.Contains(s["includeableLinks"].([]any), any(strings.ToLower(field)))
+				c.check(!link || slices.Contains(unshown, field), "%s has a field that is called as its link %s", name, field)
+			}
 			if c.at(name) == "" || name == "authorized" {
 				continue
 			}
@@ -326,10 +383,14 @@ var habits = []struct {
 		maps, _ := with["instanceHostMaps"].([]any)
 		c.check(len(maps) == 1 && in(maps[0], "hostId") != nil, "included are %v", with["instanceHostMaps"])
 		host := c.reload(object{"type": "host", "id": in(maps[0], "hostId")})
-		bare := c.call("GET", host.link("self")+"?include=physicalHost&include=volumes", nil).body
-		_, there := bare["physicalHost"]
-		c.check(!there || bare["physicalHostId"] != nil, "an empty relation hides its link")
-		_, there = running["instanceHostMaps"]
+		c.check(host["type"] == "host", "its host is %v", host)
+		bare := c.call("GET", running.link("self")+"?include=credentials&include=credentialInstanceMaps&include=agent", nil).body
+		for _, name := range []string{"credentials", "credentialInstanceMaps", "agent"} {
+			_, there := bare[name]
+			c.check(!there && bare.link(name) == running.link(name), "nothing is related by %s, which is %v", name, bare[name])
+		}
+		c.check(bare.link("credentials") != "", "an empty relation has no link")
+		_, there := running["instanceHostMaps"]
 		c.check(!there, "it is included without being asked for")
 	}},
 	{"there is a next page, or none", func(c *classic, _ object) {
@@ -377,8 +438,19 @@ var habits = []struct {
 	{"the modifiers of filters are published", func(c *classic, _ object) {
 		for name, s := range c.types {
 			for field, f := range s["collectionFilters"].(map[string]any) {
-				list, _ := in(f, "modifiers").([]any)
-				c.check(len(list) > 0 && list[0] == "eq", "%s.%s has the modifiers %v", name, field, list)
+				typ, _ := in(s["resourceFields"], field, "type").(string)
+				want := "[eq ne null notnull]"
+				switch {
+				case field == "eventNames" || field == "token" && typ == "": // a parameter, not a column
+					want = "[eq]"
+				case typ == "string":
+					want = "[eq ne prefix like notlike null notnull]"
+				case typ == "int" || typ == "date":
+					want = "[eq ne lt lte gt gte null notnull]"
+				case typ == "": // a column that is not shown
+					continue
+				}
+				c.check(fmt.Sprint(in(f, "modifiers")) == want, "%s.%s, which is a %s, has the modifiers %v", name, field, typ, in(f, "modifiers"))
 			}
 		}
 	}},
@@ -388,21 +460,24 @@ var habits = []struct {
 			body            any
 			status          int
 			code            string
+			field           any // of a validation, none of others
 		}{
-			{"GET", c.p.url + "/v2", nil, 422, "UnsupportedVersion"},
-			{"GET", c.p.url + "/v1/unicorns", nil, 404, "Not Found"},
-			{"GET", c.at("container") + "/42", nil, 404, "Not Found"},
-			{"PATCH", c.at("container"), nil, 405, "Method not allowed"},
-			{"POST", c.at("instance"), object{}, 405, "Method not allowed"},
-			{"POST", c.at("container"), object{}, 422, "MissingRequired"},
-			{"POST", running.link("self") + "/?action=start", object{}, 422, "ActionNotAvailable"},
-			{"POST", c.at("container"), object{"imageUuid": "sim:x", "requestedHostId": "1h0"}, 422, "InvalidReference"},
-			{"DELETE", c.list("host").items()[0].link("self"), nil, 409, "Conflict"},
+			{"GET", c.p.url + "/v2", nil, 422, "UnsupportedVersion", nil},
+			{"GET", c.p.url + "/v1/unicorns", nil, 404, "Not Found", none},
+			{"GET", c.at("container") + "/42", nil, 404, "Not Found", none},
+			{"PATCH", c.at("container"), nil, 405, "Method not allowed", none},
+			{"POST", c.at("instance"), object{}, 405, "Method not allowed", none},
+			{"POST", c.at("container"), object{}, 422, "MissingRequired", "imageUuid"},
+			{"POST", running.link("self") + "/?action=start", object{}, 422, "ActionNotAvailable", "action"},
+			{"POST", c.at("container"), object{"imageUuid": "sim:x", "requestedHostId": "1h0"}, 422, "InvalidReference", "requestedHostId"},
+			{"DELETE", c.list("host").items()[0].link("self"), nil, 409, "Conflict", none},
 		} {
 			r := c.call(x.method, x.address, x.body)
 			_, message := r.body["message"]
+			field, there := r.body["fieldName"]
 			c.check(r.status == x.status && r.body["status"] == float64(x.status) && r.body["code"] == x.code && r.body["type"] == "error" && message,
 				"%s %s answers %d %s", x.method, x.address, r.status, r.text)
+			c.check(there == (x.field != none) && (!there || field == x.field), "%s %s blames %v: %s", x.method, x.address, field, r.text)
 		}
 	}},
 	{"a conflict has done nothing, so that it may be tried again", func(c *classic, _ object) {
@@ -415,6 +490,15 @@ var habits = []struct {
 		c.check(again.state() == "active" && again["transitioning"] == "no", "it became %s", again.state())
 		raw := strings.TrimLeft(host.id(), "1h")
 		c.check(len(c.list("processInstance", "resourceType", "host", "resourceId", raw, "processName", "host.remove").items()) == 0, "a process was started")
+		o := c.success(c.create("container", object{"imageUuid": "sim:habits", "startOnCreate": false, "ports": []string{"8080:80"}}))
+		port := c.call("GET", o.link("ports"), nil).items()[0]
+		c.call("POST", port.action("remove"), object{})
+		port = c.success(port)
+		for range 3 {
+			r := c.call("PUT", port.link("self"), object{"publicPort": 8081})
+			c.check(r.status == 409 && r.body["status"] == 409.0, "a removed port answers %d %s", r.status, r.text)
+		}
+		c.check(c.reload(port)["publicPort"] == 8080.0, "it became %v", c.reload(port))
 	}},
 	{"a delete has a body", func(c *classic, _ object) {
 		o := c.create("configItem", object{"name": "deleted"})
@@ -437,6 +521,11 @@ var habits = []struct {
 	{"at rest all went well, or there is a message", func(c *classic, _ object) {
 		o := c.success(c.create("container", object{"imageUuid": "sim:habits"}))
 		c.check(o.state() == "running" && o["transitioningMessage"] == nil && o["transitioningProgress"] == nil, "it is %v", o)
+		o = c.rest(c.create("container", object{"imageUuid": "sim:habits", "data": object{"compute.instance.activate::fail": true,
+			"io.cattle.platform.process.instance.InstanceStart": object{"computeTries": 1}}}))
+		c.check(o["transitioning"] == "error" && o["transitioningMessage"] == "Failing [compute.instance.activate]" && o.state() == "removed", "it is %v", o)
+		pending := c.list("processInstance", "resourceType", "instance", "resourceId", strings.TrimPrefix(o.id(), "1i"), "endTime_null", "").items()
+		c.check(len(pending) == 0, "it was told before the end of %v", pending)
 	}},
 	{"what is removed stays readable", func(c *classic, _ object) {
 		o := c.success(c.create("container", object{"imageUuid": "sim:habits"}))
@@ -450,10 +539,9 @@ var habits = []struct {
 	}},
 	{"what is null is there", func(c *classic, running object) {
 		fields := c.types["container"]["resourceFields"].(map[string]any)
-		hidden := []string{"credentialIds", "instanceLinks", "networkIds", "ports", "subnetIds", "vnetIds"} // taken, never shown
 		for name := range fields {
 			_, there := running[name]
-			c.check(there != slices.Contains(hidden, name), "%s is there: %v", name, there)
+			c.check(there != slices.Contains(unshown, name), "%s is there: %v", name, there)
 		}
 		c.check(running["description"] == nil && running["removed"] == nil, "what was not given is not null")
 	}},
@@ -485,7 +573,12 @@ var habits = []struct {
 		c.check(!there, "what is null has a number")
 	}},
 	{"without security anybody is the administrator", func(c *classic, _ object) {
-		c.check(c.types["processInstance"] != nil && c.types["account"] != nil, "a caller with keys that are none sees %d types", len(c.types))
+		other := &classic{t: c.t, p: c.p, access: "nobody", secret: "knows"}
+		other.learn()
+		for _, c := range []*classic{c, other} {
+			c.check(c.types["processInstance"] != nil && c.types["account"] != nil, "a caller with keys that are none sees %d types", len(c.types))
+		}
+		c.check(other.reload(other.success(other.create("network", object{})))["accountId"] == c.create("network", object{})["accountId"], "it is no administrator who makes a network")
 	}},
 	{"commands are made from the schemas", func(c *classic, running object) {
 		for name, s := range c.types {
@@ -496,6 +589,11 @@ var habits = []struct {
 				}
 				_, text := in(f, "type").(string)
 				c.check(text, "%s.%s has no type", name, field)
+			}
+			for action, a := range s["resourceActions"].(map[string]any) {
+				input, _ := in(a, "input").(string)
+				output, _ := in(a, "output").(string)
+				c.check((input == "" || c.types[input] != nil) && c.types[output] != nil, "%s of %s takes %q and gives %q", action, name, input, output)
 			}
 		}
 		// All values come as text, and the number of the status less 400 is the exit code.
