@@ -13,7 +13,9 @@ import (
 )
 
 // whyAction is offered by every resource that is on its way. It reads and changes
-// nothing, so that whoever sees the resource may ask; it is in no published schema.
+// nothing, so that whoever sees the resource may ask; it is in no published schema. The
+// contract lists the actions of each state without it: a client that knows only those
+// never calls it, and one that looks at what is stuck finds it there.
 const whyAction = "why"
 
 // explains tells whether a type's resources say what they wait for.
