@@ -163,7 +163,6 @@ func acting() map[string]string {
 		"api.dev":                                    "false",
 		"api.redirect.to.ui":                         "true",
 		"api.redirect.ui.path":                       "/static/",
-		"api.ui.index":                               "/static/index.html",
 		"api.request.options":                        "_plainId",
 		"api.show.removed.for.seconds":               "300",
 		"api.show.transitioning.internal.message":    "true",

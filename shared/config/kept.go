@@ -79,6 +79,9 @@ var Kept = []Group{
 		"zookeeper.sleep.between.retry.time":        "1000",
 		"zookeeper.stale.lock.seconds":              "60",
 	}},
+	{"The dashboard is one page, a part of the program: every path of it leads there.", map[string]string{
+		"api.ui.index": "/static/index.html",
+	}},
 	{"Hosts pull images, and know their registries: the server asks none.", map[string]string{
 		"docker.index.url": "https://index.docker.io",
 	}},
