@@ -3,7 +3,9 @@ package rest_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"mime/multipart"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -262,33 +264,59 @@ func TestActions(t *testing.T) {
 	})
 }
 
-// Every state of an instance and of a plain type offers what the contract lists.
+// Every state of every type offers what the contract lists and nothing else, but for why
+// where something is on its way.
 func TestActionsOfEveryState(t *testing.T) {
+	plain := map[string]string{
+		"requested": "create remove", "registering": "activate create remove", "inactive": "activate remove update",
+		"activating": "activate deactivate remove", "active": "deactivate update", "deactivating": "deactivate remove",
+		"updating-active": "deactivate remove update", "updating-inactive": "deactivate remove update",
+		"removing": "remove", "removed": "purge restore", "purging": "purge", "purged": "", "restoring": "restore",
+	}
+	instance := map[string]string{
+		"requested": "create remove", "creating": "create remove start", "stopped": "remove start update", "starting": "remove start stop",
+		"running": "console migrate restart stop update", "stopping": "remove stop",
+		"updating-running": "remove stop update", "updating-stopped": "remove stop update",
+		"removing": "remove", "removed": "purge restore", "purging": "purge", "purged": "", "restoring": "restore",
+		"migrating": "migrate", "restarting": "restart",
+	}
+	more := map[string]map[string]string{ // of a state that is plain, or all of another
+		"agent":     {"activating": "reconnect", "active": "reconnect", "reconnecting": "deactivate reconnect"},
+		"ipAddress": {"active": "associate", "associating": "associate disassociate", "associated": "disassociate", "disassociating": "disassociate"},
+		"ipPool":    {"active": "acquire"},
+		"volume":    {"inactive": "allocate", "activating": "allocate deallocate", "active": "deallocate", "deactivating": "deallocate"},
+	}
+	able := map[string]any{"fields": map[string]any{"capabilities": []any{"console", "associate"}}}
 	stories(t, func(s *server) {
-		for _, c := range []struct{ typ, prefix, state, want string }{
-			{"host", "1h", "requested", "create remove"}, {"host", "1h", "registering", "activate create remove"},
-			{"host", "1h", "inactive", "activate remove update"}, {"host", "1h", "activating", "activate deactivate remove"},
-			{"host", "1h", "active", "deactivate update"}, {"host", "1h", "deactivating", "deactivate remove"},
-			{"host", "1h", "updating-active", "deactivate remove update"}, {"host", "1h", "removing", "remove"},
-			{"host", "1h", "removed", "purge restore"}, {"host", "1h", "purged", ""}, {"host", "1h", "restoring", "restore"},
-			{"container", "1i", "creating", "create remove start"}, {"container", "1i", "stopped", "remove start update"},
-			{"container", "1i", "starting", "remove start stop"}, {"container", "1i", "stopping", "remove stop"},
-			{"container", "1i", "updating-running", "remove stop update"}, {"container", "1i", "migrating", "migrate"},
-			{"container", "1i", "restarting", "restart"}, {"agent", "1a", "active", "deactivate reconnect update"},
-			{"agent", "1a", "reconnecting", "deactivate reconnect"}, {"agentGroup", "1ag", "active", ""},
-		} {
-			id := s.row(c.typ, map[string]any{"state": c.state})
-			a := s.get(fmt.Sprintf("/v1/%s/%s%d", c.typ, c.prefix, id))
-			var got []string
-			for _, name := range resource.All.Actions(resource.All.Type(c.typ)) {
-				if a.at("actions."+name) != nil {
-					got = append(got, name)
+		types := 0
+		for _, k := range resource.All.Kinds() {
+			if len(k.Processes) == 0 || k.Type.Name == "agentGroup" { // whose processes are nobody's to start
+				continue
+			}
+			types++
+			for _, state := range k.Type.Field("state").Options {
+				want := strings.Fields(plain[state] + " " + more[k.Type.Name][state])
+				if k.Type.Name == "instance" {
+					want = strings.Fields(instance[state])
+				}
+				if resource.All.Moving(k.Type, state) {
+					want = append(want, "why")
+				}
+				slices.Sort(want)
+				id := s.row(k.Type.Name, map[string]any{"state": state, "data": able})
+				got := slices.Sorted(maps.Keys(s.get("/v1/" + k.Type.Name + "/" + k.Type.Obfuscate(fmt.Sprint(id))).at("actions").(map[string]any)))
+				if !slices.Equal(got, want) {
+					t.Errorf("%s %s offers %v, not %v", k.Type.Name, state, got, want)
 				}
 			}
-			if strings.Join(got, " ") != c.want {
-				t.Errorf("%s %s offers %v", c.typ, c.state, got)
-			}
 		}
+		if types != 34 {
+			t.Errorf("%d types were looked at, not 34", types)
+		}
+		id := s.row("agentGroup", map[string]any{"state": "active"})
+		s.get(fmt.Sprintf("/v1/agentgroups/1ag%d", id)).has(map[string]string{"actions": "{}"})
+		unable := s.row("container", map[string]any{"state": "running"})
+		s.get(fmt.Sprintf("/v1/containers/1i%d", unable)).has(map[string]string{"actions.console": "null"})
 	})
 }
 
