@@ -284,7 +284,7 @@ var habits = []struct {
 				continue
 			}
 			r := c.list(name, "limit", "3")
-			c.check(r.body["type"] == "collection" && r.body["resourceType"] != nil, "the list of %s is %s", name, r.text)
+			c.check(r.body["type"] == "collection" && r.body["resourceType"] == name, "the list of %s is %s", name, r.text)
 		}
 		c.check(c.types["unicorn"] == nil, "there are unicorns")
 	}},
@@ -310,8 +310,10 @@ var habits = []struct {
 		c.check(len(user.list("instance").items()) == 1, "the user sees %v", user.list("instance").items())
 	}},
 	{"what is not there is 404 in JSON", func(c *classic, _ object) {
-		r := c.call("GET", c.at("container")+"/1i99999", nil)
-		c.check(r.status == 404 && r.body["status"] == 404.0, "it is %d %s", r.status, r.text)
+		for _, id := range []string{"1i99999", "1i", "42", "nonsense", "1i9999999999999999999999"} {
+			r := c.call("GET", c.at("container")+"/"+id, nil)
+			c.check(r.status == 404 && r.body["status"] == 404.0, "%s is %d %s", id, r.status, r.text)
+		}
 	}},
 	{"updates and deletes go to links.self", func(c *classic, _ object) {
 		o := c.success(c.create("network", object{"name": "before"}))
