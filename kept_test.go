@@ -12,7 +12,7 @@ import (
 
 // composed are names that the program puts together out of parts.
 var composed = []string{"task.", "event.data.", "nic.activate.", "instancelink.", "hostipaddressmap.", "host.", "account.type.", "api.rate.per.",
-	"api.ui.js.url", "api.ui.css.url", "process.agent.reconnect.priority", "agent.instance.image.tag", "idempotent.checks"}
+	"api.ui.js.url", "api.ui.css.url", "console.url.format.", "process.agent.reconnect.priority", "agent.instance.image.tag", "idempotent.checks"}
 
 // A setting that is published is read somewhere, or it is kept for other releases, with a
 // word about what does its work.

@@ -1,6 +1,11 @@
 package rest
 
 import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
 	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/shared/fault"
 	"github.com/cattleio/cattle/shared/schema"
@@ -20,7 +25,7 @@ func openConsole(r *request, _ *auth.Type, row *schema.Row) error {
 	o.text("type", "instanceConsole")
 	o.key("links")
 	links := open(o.b)
-	if view, ok := answer["view"].(string); ok && view != "" {
+	if view := r.viewOf(answer); view != "" {
 		links.text("view", view)
 	}
 	o.b = links.close()
@@ -29,4 +34,23 @@ func openConsole(r *request, _ *auth.Type, row *schema.Row) error {
 		o.value(name, answer[name])
 	}
 	return r.send(200, o.close())
+}
+
+var placeholder = regexp.MustCompile(`\{(\w+)\}`)
+
+// viewOf is the page that shows a console: a setting says for each kind how its address is
+// made of what the host says. The host itself names none: people follow it.
+func (r *request) viewOf(answer map[string]any) string {
+	kind, _ := answer["kind"].(string)
+	view := placeholder.ReplaceAllStringFunc(r.api.text("console.url.format."+kind, ""), func(name string) string {
+		v, ok := answer[strings.Trim(name, "{}")]
+		if !ok || v == nil {
+			return ""
+		}
+		return strings.ReplaceAll(url.QueryEscape(fmt.Sprint(v)), "+", "%20") // not all pages take a plus for a space
+	})
+	if strings.HasPrefix(view, "/") {
+		return r.base + view
+	}
+	return view
 }

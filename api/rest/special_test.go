@@ -1,6 +1,7 @@
 package rest_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/api/rest"
+	"github.com/cattleio/cattle/shared/config"
+	"github.com/cattleio/cattle/shared/schema"
 )
 
 func TestSettings(t *testing.T) {
@@ -251,6 +254,28 @@ func TestResourcesOutsideOfRequests(t *testing.T) {
 	if api.ID(v, "container", "5") != "1i5" || api.StoredID(v, "1i5") != 5 {
 		t.Error("ids are not written as the viewer reads them")
 	}
+}
+
+// A console leads to the page that shows it, and nothing that a host says leaves its place
+// in the address.
+func TestAConsoleLeadsToItsPage(t *testing.T) {
+	t.Parallel()
+	said := map[string]any{"url": "ws://10.0.0.1:9343/websockify?token=5f", "host": "10.0.0.1", "port": 9343.0,
+		"path": "websockify?token=5f", "kind": "websocket-vnc", "password": "a&b =#ü", "view": "javascript:alert(1)"}
+	s := embedded(t, func(c *configOf) {
+		c.Settings, _ = config.Load(nil, nil, t.TempDir(), config.Standard())
+		c.Console = func(context.Context, *schema.Row) (map[string]any, error) { return said, nil }
+	})
+	id := s.row("virtualMachine", map[string]any{"state": "running", "data": map[string]any{"fields": map[string]any{"capabilities": []string{"console"}}}})
+	console := fmt.Sprintf("/v1/virtualmachines/1i%d/?action=console", id)
+	const view = "http://h/static/vnc.html?path=websockify%3Ftoken%3D5f&host=10.0.0.1&port=9343&password=a%26b%20%3D%23%C3%BC&autoconnect=1"
+	if a := s.post(console, "{}").is(200).has(map[string]string{"kind": `"websocket-vnc"`, "url": `"ws://10.0.0.1:9343/websockify?token=5f"`}); a.at("links.view") != view {
+		t.Errorf("it leads to %v", a.at("links.view"))
+	}
+	s.send("PUT", "/v1/activesettings/console.url.format.websocket-vnc", `{"value":"https://elsewhere/{kind}/{nothing}?at={url}"}`).is(200)
+	s.post(console, "{}").has(map[string]string{"links.view": `"https://elsewhere/websocket-vnc/?at=ws%3A%2F%2F10.0.0.1%3A9343%2Fwebsockify%3Ftoken%3D5f"`})
+	said["kind"] = "fake"
+	s.post(console, "{}").is(200).has(map[string]string{"links": "{}"})
 }
 
 func TestAPanicIsAnAnswer(t *testing.T) {

@@ -163,6 +163,7 @@ func acting() map[string]string {
 		"api.dev":                                    "false",
 		"api.redirect.to.ui":                         "true",
 		"api.redirect.ui.path":                       "/static/",
+		"console.url.format.websocket-vnc":           "/static/vnc.html?path={path}&host={host}&port={port}&password={password}&autoconnect=1",
 		"api.request.options":                        "_plainId",
 		"api.show.removed.for.seconds":               "300",
 		"api.show.transitioning.internal.message":    "true",
