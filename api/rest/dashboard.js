@@ -47,7 +47,17 @@ function line(name, r, label) {
   a.href = r.links.self;
   e.append(a, element('span', r.state, 'state'));
   if (r.transitioningMessage) e.append(element('span', r.transitioningMessage, 'state'));
+  looks(r).forEach(([name, page]) => {
+    const look = element('a', name, 'look');
+    look.href = page;
+    e.append(look);
+  });
   return e;
+}
+
+// looks are the pages that show what an instance shows, to who may stop it.
+function looks(r) {
+  return r.type === 'virtualMachine' && r.state === 'running' && r.actions && r.actions.stop ? [['Screen', '/static/vnc.html#' + r.id]] : [];
 }
 
 const label = r => r.name || r.id;

@@ -28,8 +28,9 @@
     x.onload = function () {
       var answer = null;
       try { answer = JSON.parse(x.responseText); } catch (e) { answer = x.responseText; }
-      if (x.status < 300 && answer && answer.links && answer.links.self) {
-        location.href = answer.links.self;
+      var next = x.status < 300 && answer && answer.links && (answer.links.self || answer.links.view);
+      if (next) {
+        location.href = next;
       } else if (x.status < 300) {
         location.reload();
       } else {
@@ -114,9 +115,16 @@
   }
 
   function links(o) {
-    return el('p', { 'class': 'links' }, Object.keys(o.links || {}).map(function (k) {
-      return el('a', { href: o.links[k] }, [k]);
+    var pages = Object.assign({}, o.links, looks(o));
+    return el('p', { 'class': 'links' }, Object.keys(pages).map(function (k) {
+      return el('a', { href: pages[k] }, [k]);
     }));
+  }
+
+  /* The pages that show what an instance shows, to who may stop it. */
+  function looks(o) {
+    var may = o.type === 'virtualMachine' && o.state === 'running' && o.actions && o.actions.stop;
+    return may ? { Screen: '/static/vnc.html#' + o.id } : {};
   }
 
   function list(c) {

@@ -8,12 +8,18 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// staticPath is where the explorer and the dashboard are served. A path below it that
-// names no file is one of the dashboard.
+// staticPath is where the explorer, the dashboard and what they lead to are served. A path
+// below it that names no file is one of the dashboard.
 const staticPath = "/static"
 
 //go:embed explorer.js explorer.css dashboard.html dashboard.js dashboard.css
+//go:embed vnc.html vnc.js rfb.js des.js input.js ticket.js look.css
 var staticFiles embed.FS
+
+// staticPolicy lets these pages run nothing but these scripts, and lets no other page have
+// them in a frame. The host of a screen is none that is known here.
+const staticPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // static serves these files.
 func (a *API) static(c *fiber.Ctx) error {
@@ -27,6 +33,8 @@ func (a *API) static(c *fiber.Ctx) error {
 	}
 	c.Type(path.Ext(name), "utf-8")
 	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	c.Set(fiber.HeaderContentSecurityPolicy, staticPolicy)
+	c.Set(fiber.HeaderReferrerPolicy, "no-referrer") // an address may hold a ticket
 	return c.Send(text)
 }
 

@@ -101,9 +101,13 @@ func TestBrowsersGetThePage(t *testing.T) {
 		}
 		s.get("/static/explorer.js").is(200)
 		s.get("/static/explorer.css").is(200)
-		for _, page := range []string{"/static/", "/static", "/static/index.html", "/static/hosts/1h1"} {
-			if got := s.get(page).is(200).header.Get("Content-Type"); !strings.HasPrefix(got, "text/html") {
-				t.Errorf("%s is %s", page, got)
+		for _, page := range []string{"/static/", "/static", "/static/index.html", "/static/hosts/1h1", "/static/vnc.html?path=a&host=b"} {
+			got := s.get(page).is(200).header
+			if !strings.HasPrefix(got.Get("Content-Type"), "text/html") {
+				t.Errorf("%s is %s", page, got.Get("Content-Type"))
+			}
+			if policy := got.Get("Content-Security-Policy"); !strings.Contains(policy, "script-src 'self';") || !strings.Contains(policy, "frame-ancestors 'none'") || got.Get("Referrer-Policy") != "no-referrer" {
+				t.Errorf("%s may do what other pages make it do: %v", page, got)
 			}
 		}
 		s.get("/static/nothing.js").is(404)
