@@ -152,3 +152,19 @@ func TestTheDashboardShowsWhatRuns(t *testing.T) {
 		return strings.Contains(page, "1 instance, 1 running") && !strings.Contains(page, "first")
 	})
 }
+
+// The log of an instance is a click away, and goes on while it is looked at.
+func TestALogIsReadInABrowser(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t)
+	p := embedded(t)
+	path, agent := p.onAHost(p)
+	p.becomes(path, "running")
+	b.does("opening it", chromedp.Navigate(p.url+"/static/"), chromedp.WaitVisible(`//a[text()="Logs"]`), chromedp.Click(`//a[text()="Logs"]`))
+	until(t, "the log", 20*time.Second, func() bool { return strings.Contains(b.page(), "it runs") })
+	agent.kill()
+	until(t, "its end", 30*time.Second, func() bool { return strings.Contains(b.page(), "the host is away") })
+	b.does("leading there from its page", chromedp.Navigate(p.url+path), chromedp.WaitVisible(`//p[@class="links"]/a[text()="Logs"]`))
+	b.does("opening it without an instance", chromedp.Navigate(p.url+"/static/logs.html"))
+	until(t, "what is missing", 20*time.Second, func() bool { return strings.Contains(b.page(), "no instance is named") })
+}

@@ -55,9 +55,11 @@ function line(name, r, label) {
   return e;
 }
 
-// looks are the pages that show what an instance shows, to who may stop it.
+// looks are the pages that show what an instance shows and writes, to who may stop or start it.
 function looks(r) {
-  return r.type === 'virtualMachine' && r.state === 'running' && r.actions && r.actions.stop ? [['Screen', '/static/vnc.html#' + r.id]] : [];
+  if (r.type === 'host' || !r.actions || !r.actions.stop && !r.actions.start) return [];
+  const screen = r.type === 'virtualMachine' && r.state === 'running' ? [['Screen', '/static/vnc.html#' + r.id]] : [];
+  return [...screen, ['Logs', '/static/logs.html#' + r.id]];
 }
 
 const label = r => r.name || r.id;

@@ -121,10 +121,13 @@
     }));
   }
 
-  /* The pages that show what an instance shows, to who may stop it. */
+  /* The pages that show what an instance shows and writes, to who may stop or start it. */
   function looks(o) {
-    var may = o.type === 'virtualMachine' && o.state === 'running' && o.actions && o.actions.stop;
-    return may ? { Screen: '/static/vnc.html#' + o.id } : {};
+    var may = (o.type === 'container' || o.type === 'virtualMachine') && o.actions && (o.actions.stop || o.actions.start);
+    if (!may) { return {}; }
+    var pages = { Logs: '/static/logs.html#' + o.id };
+    if (o.type === 'virtualMachine' && o.state === 'running') { pages.Screen = '/static/vnc.html#' + o.id; }
+    return pages;
   }
 
   function list(c) {

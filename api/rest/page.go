@@ -13,7 +13,7 @@ import (
 const staticPath = "/static"
 
 //go:embed explorer.js explorer.css dashboard.html dashboard.js dashboard.css
-//go:embed vnc.html vnc.js rfb.js des.js input.js ticket.js look.css
+//go:embed vnc.html vnc.js rfb.js des.js input.js logs.html logs.js ticket.js look.css
 var staticFiles embed.FS
 
 // staticPolicy lets these pages run nothing but these scripts, and lets no other page have

@@ -101,7 +101,7 @@ func TestBrowsersGetThePage(t *testing.T) {
 		}
 		s.get("/static/explorer.js").is(200)
 		s.get("/static/explorer.css").is(200)
-		for _, page := range []string{"/static/", "/static", "/static/index.html", "/static/hosts/1h1", "/static/vnc.html?path=a&host=b"} {
+		for _, page := range []string{"/static/", "/static", "/static/index.html", "/static/hosts/1h1", "/static/vnc.html?path=a&host=b", "/static/logs.html"} {
 			got := s.get(page).is(200).header
 			if !strings.HasPrefix(got.Get("Content-Type"), "text/html") {
 				t.Errorf("%s is %s", page, got.Get("Content-Type"))
