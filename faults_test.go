@@ -467,11 +467,47 @@ func TestOneAgentOnTwoGateways(t *testing.T) {
 	}
 }
 
+// Gateways serve groups of agents. One that comes to the wrong gateway is sent on, one that
+// is put into another group goes, and agents that are played are played where they belong.
+func TestAgentsKeepToTheGatewaysOfTheirGroup(t *testing.T) {
+	t.Parallel()
+	b := breakable(t, false)
+	p := b.part("api,worker,scheduler")
+	_, group := p.ask("POST", "/v1/agentgroups", object{"name": "east"})
+	id := strings.TrimPrefix(group.id(), "1ag")
+	east, others := b.part("gateway", "CATTLE_AGENT_GROUPS="+id), b.part("gateway", "CATTLE_AGENT_GROUPS=!, 999")
+	_, a := p.ask("POST", "/v1/agents", object{"uri": "event://moves", "uuid": "moves", "managedConfig": false, "agentGroupId": group.id()})
+	wrong := connect(t, others.url, a.id())
+	until(t, "it to be sent on", 30*time.Second, func() bool { return wrong.code.Load() == 4003 })
+	if status, after := others.tries(others.url + "/v1/subscribe?eventNames=ping&agentId=" + a.id()); status != 503 || after == 0 {
+		t.Errorf("a classic one gets %d, to come again in %d s", status, after)
+	}
+	right := connect(t, east.url, a.id())
+	right.answers.Store(true)
+	p.becomes("/v1/agents/"+a.id(), "active")
+	if wrong.asked.Load() != 0 {
+		t.Error("the wrong gateway gave it a command")
+	}
+	p.ask("PUT", "/v1/agents/"+a.id(), object{"agentGroupId": nil})
+	until(t, "it to be sent on once it is of no group", 30*time.Second, func() bool { return right.code.Load() == 4003 })
+	_, played := p.ask("POST", "/v1/agents", object{"uri": "sim://moves", "agentGroupId": group.id()})
+	p.becomes("/v1/agents/"+played.id(), "active")
+	if n := east.scrape()["cattle_agents_played"]; n != 1 {
+		t.Errorf("its gateway plays %v agents", n)
+	}
+	p.ask("PUT", "/v1/agents/"+played.id(), object{"agentGroupId": nil})
+	until(t, "another gateway to play it", 30*time.Second, func() bool {
+		p.ask("POST", "/v1/agents/"+played.id()+"/?action=reconnect", object{})
+		return east.scrape()["cattle_agents_played"] == 0 && others.scrape()["cattle_agents_played"] == 1
+	})
+}
+
 // connection is an agent that counts what it is asked.
 type connection struct {
 	gws.BuiltinEventHandler
 	asked           atomic.Int64
 	closed, answers atomic.Bool
+	code            atomic.Int64 // with which it was closed
 }
 
 func connect(t *testing.T, url, agent string) *connection {
@@ -487,7 +523,13 @@ func connect(t *testing.T, url, agent string) *connection {
 	return c
 }
 
-func (c *connection) OnClose(*gws.Conn, error) { c.closed.Store(true) }
+func (c *connection) OnClose(_ *gws.Conn, err error) {
+	var end *gws.CloseError
+	if errors.As(err, &end) {
+		c.code.Store(int64(end.Code))
+	}
+	c.closed.Store(true)
+}
 
 func (c *connection) OnMessage(conn *gws.Conn, m *gws.Message) {
 	defer m.Close()

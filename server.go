@@ -479,7 +479,9 @@ func (s *server) changed(c rest.Change, work *workers.Worker) {
 	if work.Changed(c.Type) {
 		s.tell(wire.ExternalChannel)
 	}
-	if c.Action == "force" { // no worker tells what a state that was forced takes from whom
+	// No worker tells what a state that was forced takes from whom, nor that an agent has
+	// been put into another group.
+	if c.Action == "force" || c.Type == "agent" && c.Method == "PUT" {
 		s.withdraw(c)
 	}
 	go func() {

@@ -119,7 +119,7 @@ func (v voucher) agent(ctx context.Context, k *wire.Caller, named string) error 
 			k.Status, k.Code = http.StatusForbidden, "Forbidden"
 			return nil
 		}
-		k.AgentID = own[i].ID()
+		k.AgentID, k.GroupID = own[i].ID(), own[i].Int("agentGroupId")
 	case k.Style == wire.Raw && named != "":
 		agent, err := v.store.Get(ctx, resource.All.Type("agent"), wanted)
 		if errors.Is(err, store.ErrNotFound) || err == nil && (agent.Removed() || !k.All) {
@@ -129,7 +129,7 @@ func (v voucher) agent(ctx context.Context, k *wire.Caller, named string) error 
 		if err != nil {
 			return err
 		}
-		k.AgentID = agent.ID()
+		k.AgentID, k.GroupID = agent.ID(), agent.Int("agentGroupId")
 	}
 	return nil
 }

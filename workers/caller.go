@@ -182,7 +182,7 @@ func (c *caller) publish(ctx context.Context, agent *schema.Row, e *wire.Event) 
 	if e.Name != wire.AgentClose && !reachable(agent.State()) {
 		return engine.ErrOffline
 	}
-	parcel, err := wire.Parcel{AgentID: agent.ID(), UUID: agent.UUID(), URI: agent.Str("uri"), Server: c.server}.Carrying(e)
+	parcel, err := wire.Parcel{AgentID: agent.ID(), UUID: agent.UUID(), URI: agent.Str("uri"), GroupID: agent.Int("agentGroupId"), Server: c.server}.Carrying(e)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ type played struct {
 // the lock does; a second one after all the first lets go of.
 func (g *Gateway) offered(ctx context.Context, payload string) {
 	p, err := wire.OpenParcel(payload)
-	if err != nil || p.Name == "" {
+	if err != nil || p.Name == "" || !g.servesGroup(p.GroupID) {
 		return
 	}
 	go func() {

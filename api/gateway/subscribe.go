@@ -95,6 +95,9 @@ func (g *Gateway) nothing(w http.ResponseWriter, r *http.Request) error {
 
 // serveAgent makes the connection of an agent.
 func (g *Gateway) serveAgent(w http.ResponseWriter, r *http.Request, who *wire.Caller, as login, wanted []string) error {
+	if !g.servesGroup(who.GroupID) {
+		return g.sendOn(w, r)
+	}
 	s := &session{line: line{who: who}, g: g, agent: who.AgentID, plain: who.Plain, epoch: g.Bus.Now(r.Context())}
 	for _, n := range wanted {
 		n, _, _ = strings.Cut(n, ";")
@@ -104,7 +107,7 @@ func (g *Gateway) serveAgent(w http.ResponseWriter, r *http.Request, who *wire.C
 	}
 	g.watch(&s.line, as)
 	protocol := ""
-	if r.Method == http.MethodGet && strings.Contains(r.Header.Get("Sec-WebSocket-Protocol"), wire.Subprotocol) {
+	if asksModern(r) {
 		s.modern, s.quiet, protocol = true, true, wire.Subprotocol
 	}
 	s.early = !s.modern // who is shown pings sees one before any command

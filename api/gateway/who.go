@@ -124,6 +124,8 @@ func (g *Gateway) watch(l *line, as login) {
 		now, err := g.vouch(ctx, as)
 		if err == nil && (now == nil || now.Status != 0 || now.AccountID != l.who.AccountID || now.AgentID != l.who.AgentID) {
 			l.out.close(closeRevoked, "authentication withdrawn")
+		} else if err == nil && now.AgentID != 0 && !g.servesGroup(now.GroupID) {
+			l.out.close(closeWrongGateway, "the agent is of another group now")
 		}
 	}
 }
@@ -137,6 +139,9 @@ func (g *Gateway) revoked(payload string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	clear(g.known)
+	if s := g.playing[r.ID]; s != nil && r.Type == "agent" {
+		go s.stop() // it may be of another group now; the next command finds who plays it
+	}
 	rests := func(l *line) {
 		if r.Type == "credential" && l.who.KeyID == r.ID || r.Type == "account" && l.who.AccountID == r.ID || r.Type == "agent" && l.who.AgentID == r.ID {
 			go l.check()

@@ -76,6 +76,7 @@ func acting() map[string]string {
 		"agent.ping.resources.every":                    "12",
 		"agent.ping.stats.every":                        "60",
 		"agent.config.items":                            "pyagent,configscripts",
+		"agent.groups":                                  "*",    // that a gateway serves: ids, * for all, ! for agents without one
 		"agent.update.enabled":                          "true", // agents get the program of the gateway they connect to
 		"api.keys.shown.once":                           "false",
 		"api.account.kinds":                             "",     // that a server serves, by commas; not from the database

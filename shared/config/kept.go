@@ -30,7 +30,6 @@ var Kept = []Group{
 		"libvirt.default.template.lock.wait":   "5000",
 	}},
 	{"Each agent has a channel of its own on the bus, which the gateway hears that holds it: nobody else is asked, nobody tries for its lock, and who holds it is known without a ping.", map[string]string{
-		"agent.groups":                         "*",
 		"agent.group.id.cache.seconds":         "5",
 		"agent.direct.request":                 "false",
 		"agent.lock.failure.cache.time.millis": "5000",

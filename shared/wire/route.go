@@ -44,6 +44,7 @@ type Parcel struct {
 	AgentID int64           `json:"agent"`
 	UUID    string          `json:"uuid"`
 	URI     string          `json:"uri"`
+	GroupID int64           `json:"group,omitempty"`   // of agents, 0 for none
 	Data    json.RawMessage `json:"data,omitempty"`    // of the agent's row, for agents that the server plays
 	Server  string          `json:"server"`            // who asks
 	Name    string          `json:"name,omitempty"`    // of the event
@@ -164,8 +165,9 @@ const (
 // Caller is who a request acts for.
 type Caller struct {
 	AccountID int64    `json:"accountId"`
-	KeyID     int64    `json:"keyId"`   // the credential, 0 for none
-	AgentID   int64    `json:"agentId"` // whose commands it gets, 0 for none
+	KeyID     int64    `json:"keyId"`                  // the credential, 0 for none
+	AgentID   int64    `json:"agentId"`                // whose commands it gets, 0 for none
+	GroupID   int64    `json:"agentGroupId,omitempty"` // of that agent, 0 for none
 	Kind      string   `json:"kind"`
 	Style     string   `json:"style"`
 	All       bool     `json:"all"`       // it sees the rows of all accounts
