@@ -1,6 +1,8 @@
 package rest_test
 
 import (
+	"io"
+	"net"
 	"strings"
 	"testing"
 )
@@ -17,7 +19,31 @@ func TestPathsInAnyCaseSingularAndPlural(t *testing.T) {
 			s.get(path).fails(404, "Not Found", "-")
 		}
 		s.get("/v1/accounts/1x1").is(200).has(map[string]string{"id": `"1a1"`}) // the prefix is not compared
+		for _, path := range []string{"/v1/schemas/host/nothing", "/v1/settings/a/b", "/v1/processdefinitions/instance.start/nothing", "/v1/configcontent/a/b", "/v1/authorized_keys/a"} {
+			s.get(path).fails(404, "Not Found", "-")
+		}
 	})
+}
+
+// A list is found again where it was asked for.
+func TestListsNameThemselvesAsTheyWereAskedFor(t *testing.T) {
+	t.Parallel()
+	s := embedded(t, func(*configOf) {})
+	for path, self := range map[string]string{"/v1/HOSTS/?name=x": "/v1/HOSTS/", "//v1//host": "//v1//host", "/v1/%68osts": "/v1/hosts", "/v1/accounts/1a1/agents/": "/v1/accounts/1a1/agents/"} {
+		a := s.get(path).is(200).has(map[string]string{"links.self": `"http://h` + self + `"`})
+		s.get(strings.TrimPrefix(a.str("links.self"), "http://h")).is(200).has(map[string]string{"resourceType": `"` + a.str("resourceType") + `"`})
+	}
+}
+
+// An action that a type does not have is refused as such, also where nothing may be
+// posted.
+func TestUnknownActionsAreRefusedEverywhere(t *testing.T) {
+	t.Parallel()
+	s := embedded(t, func(*configOf) {})
+	for _, path := range []string{"/v1/hosts", "/v1/instances", "/v1/accounts/1a1", "/v1/schemas", "/v1/schemas/host", "/v1/processdefinitions/instance.start",
+		"/v1/resourcedefinitions", "/v1/extensionpoints", "/v1/typedocumentations/host", "/v1/settings", "/v1/settings/api.dev", "/v1/authorized_keys", "/v1/configcontent/a"} {
+		s.post(path+"?action=nothing", "{}").fails(422, "InvalidAction", "action")
+	}
 }
 
 func TestVersionDocuments(t *testing.T) {
@@ -41,7 +67,37 @@ func TestMethods(t *testing.T) {
 		}
 		s.get("/v1/accounts/1a1?_method=PUT&name=x").is(200).has(map[string]string{"name": `"x"`})
 		s.with("Content-Type", "application/x-www-form-urlencoded").post("/v1/accounts/1a1", "_method=PUT&name=y").is(200).has(map[string]string{"name": `"y"`})
+		form := s.with("Content-Type", "application/x-www-form-urlencoded")
+		form.send("PUT", "/v1/accounts/1a1", "_method=GET&name=z").is(200).has(map[string]string{"name": `"y"`})
+		form.send("PUT", "/v1/accounts/1", "_plainId=true&name=z").is(200).has(map[string]string{"name": `"z"`, "id": `"1"`})
+		form.send("PUT", "/v1/accounts/1?_plainId=false", "_plainId=true").is(404) // the query decides
+		if got := form.send("PUT", "/v1/accounts/1a1", "_format=html").is(200).header.Get("Content-Type"); got != "text/html; charset=utf-8" {
+			s.t.Errorf("a form that asks for a page gets %s", got)
+		}
 	})
+}
+
+// The oldest clients do not say which server they ask: links lead to the one that
+// they have reached.
+func TestLinksLeadBackForThoseWhoNameNoHost(t *testing.T) {
+	t.Parallel()
+	s := embedded(t, func(*configOf) {})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = s.app.Listener(ln) }()
+	t.Cleanup(func() { _ = s.app.Shutdown() })
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, "GET /v1/hosts HTTP/1.0\r\n\r\n")
+	text, err := io.ReadAll(conn)
+	if want := `"links":{"self":"http://` + ln.Addr().String() + `/v1/hosts"}`; err != nil || !strings.Contains(string(text), want) {
+		t.Errorf("%s is not in %s %v", want, text, err)
+	}
 }
 
 func TestEveryAnswerCarriesTheSchemasHeader(t *testing.T) {

@@ -77,7 +77,11 @@ func (r *request) read() {
 	if r.c.Context().IsTLS() {
 		scheme = "https://"
 	}
-	r.base = scheme + strings.ToLower(string(raw.URI().Host()))
+	host := string(raw.URI().Host())
+	if host == "" { // it came by HTTP/1.0
+		host = r.c.Context().LocalAddr().String()
+	}
+	r.base = scheme + strings.ToLower(host)
 	path, query := string(raw.URI().PathOriginal()), string(raw.URI().QueryString())
 	if r.api.flag("api.allow.client.override", false) {
 		if sent := r.header("X-API-request-url"); sent != "" {
@@ -96,22 +100,34 @@ func (r *request) read() {
 	r.method = strings.Clone(r.c.Method())
 }
 
-// splitPath decodes a path; repeated and trailing slashes do not count.
-func splitPath(path string) (string, []string) {
-	var segments []string
-	for _, part := range strings.Split(path, "/") {
+// splitPath decodes a path; among its segments repeated and trailing slashes do not
+// count.
+func splitPath(path string) (decoded string, segments []string) {
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
 		if t, err := url.PathUnescape(part); err == nil {
-			part = t
+			parts[i] = t
 		}
-		if part = strings.TrimSpace(part); part != "" {
+		if part = strings.TrimSpace(parts[i]); part != "" {
 			segments = append(segments, part)
 		}
 	}
-	return "/" + strings.Join(segments, "/"), segments
+	return strings.Join(parts, "/"), segments
+}
+
+// asked returns a parameter of the query or, if that has none of the name, of the form.
+func (r *request) asked(name string) (value string, there bool) {
+	for _, p := range []params{r.query, r.form} {
+		if p.has(name) {
+			return p.get(name), true
+		}
+	}
+	return "", false
 }
 
 func (r *request) wantsHTML() bool {
-	switch strings.ToLower(r.query.get("_format")) {
+	format, _ := r.asked("_format")
+	switch strings.ToLower(format) {
 	case "html":
 		return true
 	case "json":
@@ -187,24 +203,24 @@ func (r *request) serve() error {
 }
 
 func (r *request) asksPlain() bool {
-	if !r.query.has("_plainId") || !slices.Contains(r.api.list("api.request.options", "_plainId"), "_plainId") {
+	v, there := r.asked("_plainId")
+	if !there || !slices.Contains(r.api.list("api.request.options", "_plainId"), "_plainId") {
 		return false
 	}
-	v := r.query.get("_plainId")
 	return v == "" || strings.EqualFold(v, "true")
 }
 
-// readMethod applies _method and refuses methods that nothing has.
+// readMethod applies _method and refuses methods that nothing has. A form may say what
+// the query does not.
 func (r *request) readMethod() error {
-	if m := r.query.get("_method"); m != "" {
-		r.method = strings.ToUpper(m)
-	} else if r.method == fiber.MethodPost {
+	if r.method != fiber.MethodGet {
 		if err := r.readForm(); err != nil {
 			return err
 		}
-		if m := r.form.get("_method"); m != "" {
-			r.method = strings.ToUpper(m)
-		}
+		r.html = r.wantsHTML()
+	}
+	if m, _ := r.asked("_method"); m != "" {
+		r.method = strings.ToUpper(m)
 	}
 	switch r.method {
 	case fiber.MethodGet, fiber.MethodPost, fiber.MethodPut, fiber.MethodDelete:
@@ -234,6 +250,9 @@ func (r *request) dispatch() error {
 		return fault.NotFound()
 	}
 	if s := special(t.Name); s != nil {
+		if r.acts() && len(r.segments) < 4 {
+			return fault.Invalid("InvalidAction", "action", "%s has no such action", t.Plural)
+		}
 		return s(r, t)
 	}
 	switch len(r.segments) {
@@ -245,10 +264,14 @@ func (r *request) dispatch() error {
 	return r.link(t)
 }
 
+// acts tells whether the request asks for an action, whatever else it may do with the
+// type.
+func (r *request) acts() bool { return r.method == fiber.MethodPost && r.query.has("action") }
+
 // collection answers /v1/TYPE.
 func (r *request) collection(t *auth.Type) error {
 	switch {
-	case r.method == fiber.MethodPost && r.query.has("action"):
+	case r.acts():
 		return fault.Invalid("InvalidAction", "action", "%s has no such action", t.Plural)
 	case r.method == fiber.MethodGet && t.Lists():
 		return r.listType(t)
@@ -268,7 +291,7 @@ func (r *request) single(t *auth.Type) error {
 		return err
 	}
 	if r.method == fiber.MethodPost {
-		if !r.query.has("action") {
+		if !r.acts() {
 			return fault.NotAllowed()
 		}
 		return r.act(t, id, r.query.get("action"))

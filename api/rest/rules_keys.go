@@ -38,7 +38,10 @@ func sendPem(r *request, t *auth.Type, row *schema.Row) (bool, error) {
 
 // authorizedType answers /v1/authorized_keys with the server's public SSH keys.
 func authorizedType(r *request, t *auth.Type) error {
-	if r.method != "GET" || len(r.segments) > 2 {
+	if len(r.segments) > 2 {
+		return fault.NotFound()
+	}
+	if r.method != "GET" {
 		return fault.NotAllowed()
 	}
 	if r.api.EnsureKey != nil {

@@ -22,16 +22,13 @@ func settingType(r *request, t *auth.Type) error {
 		switch {
 		case r.method == "GET" && t.Lists():
 			return r.listSettings(t)
-		case r.method == "POST" && t.Creates() && !r.query.has("action"):
+		case r.method == "POST" && t.Creates():
 			return r.createSetting(t)
 		}
 		return fault.NotAllowed()
 	}
 	if len(r.segments) > 3 {
 		return fault.NotFound()
-	}
-	if r.method == "POST" && r.query.has("action") {
-		return fault.Invalid("InvalidAction", "action", "settings have no actions")
 	}
 	if !t.Allows(r.method) {
 		return fault.NotAllowed()

@@ -84,7 +84,9 @@ func configContentType(r *request, t *auth.Type) error {
 	switch {
 	case len(r.segments) == 2 && r.method == "GET" && t.Lists():
 		return r.sendDocs(t, nil)
-	case len(r.segments) != 3:
+	case len(r.segments) > 3:
+		return fault.NotFound()
+	case len(r.segments) == 2:
 		return fault.NotAllowed()
 	case !t.Allows(r.method) || r.api.ConfigContent == nil:
 		return fault.NotFound()

@@ -168,7 +168,10 @@ func appendActionTypes(b []byte, t *auth.Type) []byte {
 
 // schemaType answers /v1/schemas and /v1/schemas/ID.
 func schemaType(r *request, t *auth.Type) error {
-	if r.method != "GET" || len(r.segments) > 3 {
+	if len(r.segments) > 3 {
+		return fault.NotFound()
+	}
+	if r.method != "GET" {
 		return fault.NotAllowed()
 	}
 	d := r.api.schemas[r.view]
