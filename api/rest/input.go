@@ -33,6 +33,13 @@ func (in *input) set(name string, v any) {
 	in.values[name] = v
 }
 
+// copied tells whether what was sent is a whole resource as it was read before.
+func (in *input) copied() bool {
+	_, links := in.values["links"].(map[string]any)
+	_, actions := in.values["actions"].(map[string]any)
+	return links && actions
+}
+
 func (in *input) addAll(p params) {
 	lists := map[string][]any{}
 	for _, q := range p {

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"errors"
+	"maps"
 	"reflect"
 
 	"github.com/cattleio/cattle/api/auth"
@@ -46,7 +47,7 @@ func (r *request) update(t *auth.Type, id int64) error {
 }
 
 func (r *request) rewrite(t *auth.Type, row *schema.Row, values map[string]any) error {
-	changed, starts := apply(t, row, values)
+	changed, starts := apply(t, row, values, r.input.copied())
 	if len(changed) == 0 {
 		return nil
 	}
@@ -59,11 +60,11 @@ func (r *request) rewrite(t *auth.Type, row *schema.Row, values map[string]any) 
 }
 
 // apply sets the fields of a row that differ and returns them; starts says that
-// one of them starts the update process.
-func apply(t *auth.Type, row *schema.Row, values map[string]any) (changed map[string]any, starts bool) {
+// one of them starts the update process. copied says that a whole resource was sent back.
+func apply(t *auth.Type, row *schema.Row, values map[string]any, copied bool) (changed map[string]any, starts bool) {
 	changed = map[string]any{}
 	if doc, ok := values["data"].(map[string]any); ok && t.HasColumn("data") && !same(row.Data(), doc) {
-		row.SetData(merged(t, row, doc))
+		row.SetData(merged(t, row, doc, copied))
 		changed["data"] = doc
 	}
 	for _, f := range t.Fields {
@@ -95,12 +96,17 @@ func emptyOf(f *schema.Field) any {
 
 // merged returns the document that takes the place of the row's: what was sent,
 // but with the declared fields kept that the caller may not change, lest a stale
-// copy overwrites them.
-func merged(t *auth.Type, row *schema.Row, doc map[string]any) map[string]any {
-	fields, _ := doc["fields"].(map[string]any)
-	out := map[string]any{}
-	for name, v := range fields {
-		out[name] = v
+// copy overwrites them. One that came with a whole resource may be such a copy: it
+// takes nothing away that it does not know.
+func merged(t *auth.Type, row *schema.Row, doc map[string]any, copied bool) map[string]any {
+	out, fields := map[string]any{}, map[string]any{}
+	if copied {
+		maps.Copy(out, row.Data())
+		maps.Copy(fields, row.Fields())
+	}
+	maps.Copy(out, doc)
+	if sent, ok := doc["fields"].(map[string]any); ok {
+		maps.Copy(fields, sent)
 	}
 	for _, f := range t.Type.Fields() {
 		if f.Place == schema.Column {
@@ -109,13 +115,13 @@ func merged(t *auth.Type, row *schema.Row, doc map[string]any) map[string]any {
 		if seen := t.Field(f.Name); seen != nil && seen.Update {
 			continue
 		}
-		delete(out, f.Name)
+		delete(fields, f.Name)
 		if v, ok := row.Fields()[f.Name]; ok {
-			out[f.Name] = v
+			fields[f.Name] = v
 		}
 	}
-	doc["fields"] = out
-	return doc
+	out["fields"] = fields
+	return out
 }
 
 // same compares a stored value with a new one. Numbers of the document are read

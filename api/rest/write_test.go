@@ -186,6 +186,10 @@ func TestUpdateWritesWhatChanged(t *testing.T) {
 			"name": `"b"`, "description": `"d"`, "id": `"` + a.str("id") + `"`, "state": `"registering"`, "created": `"` + a.str("created") + `"`})
 		s.send("PUT", self, `{"name":null,"data":{"new":true,"fields":{"transitioning":"error","free":1}}}`).has(map[string]string{
 			"name": "null", "data.new": "true", "data.own": "null", "data.fields.free": "1", "data.fields.transitioning": "null"})
+		// Nor does it undo what it does not know, because it came later.
+		s.send("PUT", self, strings.Replace(a.text, `"name":"a"`, `"name":"c"`, 1)).has(map[string]string{
+			"name": `"c"`, "data.new": "true", "data.own": "1", "data.fields.free": "1", "data.fields.transitioning": "null"})
+		s.send("PUT", self, `{"data":{"own":2}}`).has(map[string]string{"data": `{"fields":{},"own":2}`})
 		s.send("PUT", self, `{"isPublic":null}`).fails(422, "NotNullable", "isPublic")
 		s.send("PUT", self, `{"removeTime":"2031-01-02T03:04:05Z"}`).has(map[string]string{"removeTime": `"2031-01-02T03:04:05Z"`, "removeTimeTS": "1925089445000"})
 		s.send("PUT", self, `{"accountId":"1a77"}`).fails(422, "InvalidReference", "accountId")
