@@ -283,6 +283,34 @@ func TestWhatCannotBeSubscribedToOrPublished(t *testing.T) {
 	}
 }
 
+// A front end may say what it was asked for, and by whom, to the part with the streams as
+// to any other; without the setting nobody is believed.
+func TestAFrontEndSaysWhatItWasAskedFor(t *testing.T) {
+	t.Parallel()
+	for allowed, want := range map[string][2]string{"true": {"https://front/v1/schemas", "10.9.9.9"}, "false": {"", "127.0.0.1"}} {
+		p := embedded(t, "CATTLE_API_ALLOW_CLIENT_OVERRIDE="+allowed)
+		if want[0] == "" {
+			want[0] = p.url + "/v1/schemas"
+		}
+		for _, x := range [][2]string{{"POST", "/v1/publish"}, {"GET", "/v1/hosts"}} {
+			req, err := http.NewRequest(x[0], p.url+x[1], strings.NewReader(`{"name":"front"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("X-API-request-url", "https://Front"+x[1])
+			req.Header.Set("X-API-client-ip", "10.9.9.9")
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if got := [2]string{resp.Header.Get("X-API-Schemas"), resp.Header.Get("X-API-Client-IP")}; resp.StatusCode >= 400 || got != want {
+				t.Errorf("%s answers %s and %v, not %v", x[1], resp.Status, got, want)
+			}
+		}
+	}
+}
+
 func TestAccountsHearWhatIsTheirs(t *testing.T) {
 	t.Parallel()
 	p := embedded(t)

@@ -240,9 +240,10 @@ var habits = []struct {
 	try  func(c *classic, running object)
 }{
 	{"schemas are found by a header", func(c *classic, running object) {
-		for _, address := range []string{c.p.url + "/", c.p.url + "/v1", c.p.url + "/v1/schemas", running.link("self"), c.at("host")} {
+		for _, address := range []string{c.p.url + "/", c.p.url + "/v1", c.p.url + "/v1/schemas", running.link("self"), c.at("host"), c.at("subscribe")} {
 			r := c.call("GET", address, nil)
 			c.check(r.status == 200 && r.header.Get("X-API-Schemas") == c.p.url+"/v1/schemas", "%s answers %d with %q", address, r.status, r.header.Get("X-API-Schemas"))
+			c.check(r.header.Get("X-API-Client-IP") == "127.0.0.1", "%s answers %q", address, r.header.Get("X-API-Client-IP"))
 		}
 		made := c.call("POST", c.at("network"), object{})
 		c.success(made.body)
@@ -255,6 +256,8 @@ var habits = []struct {
 		}
 		all := c.call("GET", c.p.url+"/v1/schemas", nil)
 		c.check(len(all.items()) == len(c.types) && all.body["type"] == "collection", "not all of the schemas are of that type")
+		r := c.call("POST", c.p.url+"/v1/publish", object{"name": "habits"})
+		c.check(r.status == 201 && r.header.Get("X-API-Schemas") == c.p.url+"/v1/schemas" && r.header.Get("X-API-Client-IP") == "127.0.0.1", "an event is taken with %d %v", r.status, r.header)
 		c.check(len(c.types) > 70, "%d types are there", len(c.types))
 	}},
 	{"methods follow from the schemas", func(c *classic, _ object) {

@@ -49,16 +49,16 @@ const longest = 4096
 func deal(conn net.Conn, gateway, web *branch) {
 	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 	r := bufio.NewReaderSize(conn, longest)
-	line, err := peekLine(r)
-	if err != nil && len(line) == 0 {
+	line, found := peekTo(r, "\n")
+	if !found && line == "" {
 		_ = conn.Close()
 		return
 	}
-	_ = conn.SetReadDeadline(time.Time{})
 	to := web
-	if streams(line) {
+	if streams(line) && !isPlain(r, line) {
 		to = gateway
 	}
+	_ = conn.SetReadDeadline(time.Time{})
 	p := &peeked{Conn: conn, r: r}
 	if secure, ok := conn.(*tls.Conn); ok {
 		to.give(&peekedTLS{p, secure})
@@ -67,37 +67,53 @@ func deal(conn net.Conn, gateway, web *branch) {
 	to.give(p)
 }
 
-// peekLine returns what there is of the first line without taking it.
-func peekLine(r *bufio.Reader) (string, error) {
+// peekTo returns what stands before end, or what there is if that is not found, without
+// taking it.
+func peekTo(r *bufio.Reader, end string) (text string, found bool) {
 	for n := 1; ; n = min(r.Buffered()+1, longest) {
 		_, err := r.Peek(n) // waits for one byte more than there is
 		b, _ := r.Peek(r.Buffered())
-		if i := bytes.IndexByte(b, '\n'); i >= 0 {
-			return string(b[:i]), nil
+		if i := bytes.Index(b, []byte(end)); i >= 0 {
+			return string(b[:i]), true
 		}
 		if err != nil || n >= longest {
-			return string(b), err
+			return string(b), false
 		}
 	}
 }
 
 // streams tells whether a request line is one for the gateway.
-func streams(line string) bool {
+func streams(line string) bool { return forGateway(methodAndPath(line)) }
+
+func methodAndPath(line string) (method, path string) {
 	method, rest, _ := strings.Cut(line, " ")
-	path, _, _ := strings.Cut(rest, " ")
+	path, _, _ = strings.Cut(rest, " ")
 	path, _, _ = strings.Cut(path, "?")
-	return forGateway(method, path)
+	return method, path
+}
+
+// isPlain tells whether a request by its path the gateway's asks for no connection: it is
+// the web's, which answers it as it answers any other.
+func isPlain(r *bufio.Reader, line string) bool {
+	method, path := methodAndPath(line)
+	if method != fiber.MethodGet || strings.EqualFold(path, agentProgram) {
+		return false
+	}
+	head, whole := peekTo(r, "\r\n\r\n")
+	return whole && !strings.Contains(strings.ToLower(head), "\nupgrade:")
 }
 
 // agentProgram is where agents get the gateway's program.
 const agentProgram = "/v1/agentprogram"
 
 func forGateway(method, path string) bool {
-	path = strings.ToLower(path)
 	for strings.Contains(path, "//") {
 		path = strings.ReplaceAll(path, "//", "/")
 	}
-	path = strings.TrimRight(path, "/")
+	if !strings.HasPrefix(path, "/v1/") { // in this case alone
+		return false
+	}
+	path = strings.TrimRight(strings.ToLower(path), "/")
 	return (method == "GET" || method == "POST") && (path == "/v1/subscribe" || path == "/v1/hostaccess" || path == agentProgram) || method == "POST" && path == "/v1/publish"
 }
 

@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -239,13 +240,35 @@ func (g *Gateway) metrics(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// overrides tells whether a front end may say what was asked for, and by whom.
+func (g *Gateway) overrides() bool {
+	return g.Settings != nil && g.Settings.Bool("api.allow.client.override")
+}
+
 // base is the scheme and host of the URLs that the caller is shown.
 func (g *Gateway) base(r *http.Request) string {
+	if sent := r.Header.Get("X-API-request-url"); sent != "" && g.overrides() {
+		if u, err := url.Parse(sent); err == nil && u.Host != "" {
+			return u.Scheme + "://" + strings.ToLower(u.Host)
+		}
+	}
 	scheme := "http://"
 	if r.TLS != nil || r.Context().Value(overTLS{}) != nil {
 		scheme = "https://"
 	}
 	return scheme + strings.ToLower(r.Host)
+}
+
+// clientIP is where the caller is said to be.
+func (g *Gateway) clientIP(r *http.Request) string {
+	if ip := r.Header.Get("X-Forwarded-For"); ip != "" {
+		return ip
+	}
+	if ip := r.Header.Get("X-API-client-ip"); ip != "" && g.overrides() {
+		return ip
+	}
+	ip, _, _ := net.SplitHostPort(r.RemoteAddr)
+	return ip
 }
 
 // refuse answers in the shape that clients of the API know.

@@ -18,6 +18,7 @@ func (g *Gateway) publish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	w.Header().Set("X-API-Client-IP", g.clientIP(r))
 	if err := may(who.Publish, r.Method); err != nil {
 		return err
 	}

@@ -41,6 +41,7 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	w.Header().Set("X-API-Client-IP", g.clientIP(r))
 	if err := may(who.Subscribe, r.Method); err != nil {
 		return err
 	}
