@@ -90,8 +90,8 @@ func pattern(text string) string {
 	return text
 }
 
-// storedID reads the id in a filter. The field id is taken in both forms; for
-// agents, who know no other ids, so are references.
+// storedID reads the id in a filter. The field id is taken in both forms; references are
+// not, also of callers with plain ids.
 func storedID(f auth.Filter, text string) (string, bool) {
 	if _, err := strconv.ParseInt(text, 10, 64); err == nil && f.Name == "id" {
 		return text, true

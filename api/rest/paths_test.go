@@ -188,6 +188,12 @@ func TestForeignPagesCannotUseABrowser(t *testing.T) {
 			t.Errorf("the cookie became %q", got)
 		}
 		known.get("/v1/hosts").is(200)
+		for _, path := range []string{"/v1/hosts?_method=PATCH", "/v1/nothing", "/v9"} { // also what is refused brings one
+			if a := b.post(path, "{}"); a.code < 400 || !strings.HasPrefix(a.header.Get("Set-Cookie"), "CSRF=") {
+				t.Errorf("%s answers %d with the cookie %q", a.what, a.code, a.header.Get("Set-Cookie"))
+			}
+		}
+		known.send("PATCH", "/v1/hosts", "").fails(403, "InvalidCSRFToken", "-")
 	})
 }
 

@@ -56,7 +56,7 @@ func (r *request) refuse(err error) error {
 // host join.
 func (r *request) shownPath() string {
 	for i, s := range r.segments {
-		if s == "scripts" && i+1 < len(r.segments) {
+		if strings.EqualFold(s, "scripts") && i+1 < len(r.segments) {
 			return "/" + strings.Join(r.segments[:i+1], "/") + "/…"
 		}
 	}

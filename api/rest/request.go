@@ -161,11 +161,12 @@ func (r *request) findAddress() string {
 // serve finds out who asks for what and answers.
 func (r *request) serve() error {
 	r.read()
-	if err := r.readMethod(); err != nil {
-		return err
-	}
+	unread := r.readMethod()
 	if err := r.guard(); err != nil {
 		return err
+	}
+	if unread != nil {
+		return unread
 	}
 	if len(r.segments) == 0 {
 		if r.redirects() {
@@ -239,7 +240,7 @@ func (r *request) dispatch() error {
 	case len(r.segments) > 4:
 		return fault.NotFound()
 	}
-	switch r.segments[1] {
+	switch strings.ToLower(r.segments[1]) {
 	case "scripts":
 		return r.namedScript()
 	case "openapi.json":

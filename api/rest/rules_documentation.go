@@ -42,7 +42,7 @@ func (r *request) appendDocumentation(b []byte, t, about *auth.Type) []byte {
 	o.text("type", t.Name)
 	o.key("links")
 	links := open(o.b)
-	links.text("self", r.base+"/v1/"+strings.ToLower(t.Plural)+"/"+strings.ToLower(about.Name))
+	links.text("self", r.base+"/v1/"+strings.ToLower(t.Plural)+"/"+about.Name)
 	o.b = links.close()
 	o.raw("actions", "{}")
 	o.text("description", resource.Describe(about.Type))

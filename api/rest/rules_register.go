@@ -118,7 +118,7 @@ func addToken(r *request, row *schema.Row, o *object) {
 // isScript tells whether the request is for the script that goes with a token. The
 // token is all that is asked for.
 func (r *request) isScript() bool {
-	if r.method != "GET" || len(r.segments) != 3 || r.segments[1] != "scripts" {
+	if r.method != "GET" || len(r.segments) != 3 || !strings.EqualFold(r.segments[1], "scripts") {
 		return false
 	}
 	_, ok := auth.TokenKey(r.segments[2])

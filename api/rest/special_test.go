@@ -88,6 +88,7 @@ func TestDefinitions(t *testing.T) {
 		t.Error("the point of a process is not listed")
 	}
 	s.get("/v1/typedocumentations").is(200).has(map[string]string{"pagination": "null"})
+	s.get("/v1/typedocumentations/INSTANCEHOSTMAPS").is(200).has(map[string]string{"links.self": `"http://h/v1/typedocumentations/instanceHostMap"`})
 	s.get("/v1/typedocumentations/container").is(200).has(map[string]string{"id": `"container"`, "description": `"An instance that shares its host's kernel."`})
 	s.get("/v1/typeDocumentations/nothing").is(404)
 }
@@ -161,6 +162,7 @@ func TestRegistration(t *testing.T) {
 		if evil := s.with("X-Forwarded-For", `1"; rm -rf /; "`).get("/v1/scripts/" + token); strings.Contains(evil.text, "rm -rf") {
 			t.Error("a header reached the script")
 		}
+		s.get("/v1/Scripts/" + token).is(200)
 		s.get("/v1/scripts/" + token + "x").is(404)
 		s.get("/v1/scripts/PUB:1:x").is(404)
 		s.get("/v1/scripts/bootstrap").is(401)
