@@ -79,7 +79,7 @@ func offers(a *actionSlot, s *shape, row *schema.Row) error {
 func (r *request) actionInput(a resource.Action) (map[string]any, error) {
 	if a.Input != "" {
 		if t := r.view.Type(a.Input); t != nil {
-			return r.values(t, 0)
+			return r.values(t, 0, nil)
 		}
 		return map[string]any{}, nil
 	}

@@ -39,10 +39,10 @@ func (r *request) convert(field, typ string, v any) (any, error) {
 	}
 	text, ok := scalar(v)
 	if !ok || !validText(text) {
-		return nil, fault.Invalid("InvalidFormat", field, "%s must be a %s", field, typ)
+		return nil, unfit(field, typ)
 	}
 	if target, ok := element(typ, "reference"); ok {
-		return r.reference(field, target, text)
+		return r.reference(field, typ, target, text)
 	}
 	if n, ok := v.(json.Number); ok && typ == "int" {
 		text = cut(n)
@@ -73,25 +73,35 @@ func scalar(v any) (string, bool) {
 	return "", false
 }
 
+// unfit says of a value that it is none of the type.
+func unfit(field, typ string) error {
+	if target, ok := element(typ, "reference"); ok {
+		return fault.Invalid("InvalidReference", field, "%s names no %s", field, target)
+	}
+	if typ == "date" {
+		return fault.Invalid("InvalidDateFormat", field, "%s must be a moment such as 2014-05-07T12:34:56Z", field)
+	}
+	return fault.Invalid("InvalidFormat", field, "%s must be a %s", field, typ)
+}
+
 func simple(field, typ, text string) (any, error) {
-	bad := fault.Invalid("InvalidFormat", field, "%s must be a %s", field, typ)
 	switch typ {
 	case "int":
 		if n, ok := whole(text); ok {
 			return n, nil
 		}
-		return nil, bad
+		return nil, unfit(field, typ)
 	case "float":
 		f, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
 		if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
-			return nil, bad
+			return nil, unfit(field, typ)
 		}
 		return f, nil
 	case "boolean":
 		if b, ok := truth(text); ok {
 			return b, nil
 		}
-		return nil, bad
+		return nil, unfit(field, typ)
 	case "date":
 		if strings.TrimSpace(text) == "" {
 			return absent{}, nil
@@ -99,7 +109,7 @@ func simple(field, typ, text string) (any, error) {
 		if n, ok := millis(text); ok {
 			return n, nil
 		}
-		return nil, fault.Invalid("InvalidDateFormat", field, "%s must be a moment such as 2014-05-07T12:34:56Z", field)
+		return nil, unfit(field, typ)
 	}
 	return text, nil
 }
@@ -123,23 +133,19 @@ func cut(n json.Number) string {
 }
 
 // reference reads the id of a row that the caller can read.
-func (r *request) reference(field, target, text string) (any, error) {
-	bad := fault.Invalid("InvalidReference", field, "%s names no %s", field, target)
+func (r *request) reference(field, typ, target, text string) (any, error) {
 	stored, ok := text, true
 	if _, err := strconv.ParseInt(text, 10, 64); err != nil || !r.plain {
 		stored, ok = schema.ParseID(text)
 	}
 	id, err := strconv.ParseInt(stored, 10, 64)
-	if !ok || err != nil {
-		return nil, bad
-	}
 	t := r.view.Type(target)
-	if t == nil || t.Table == "" {
-		return nil, bad
+	if !ok || err != nil || t == nil || t.Table == "" {
+		return nil, unfit(field, typ)
 	}
 	_, err = r.visible(t, id)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, bad
+		return nil, unfit(field, typ)
 	}
 	return id, err
 }

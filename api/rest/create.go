@@ -124,7 +124,7 @@ func (r *request) create(t *auth.Type, preset map[string]any) error {
 	if done, err := r.repeat(t, key); done || err != nil {
 		return err
 	}
-	values, err := r.values(t, 0)
+	values, err := r.values(t, 0, preset)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,6 @@ func (r *request) create(t *auth.Type, preset map[string]any) error {
 	if key != "" {
 		values["uuid"] = key
 	}
-	maps.Copy(values, preset)
 	r.own(t, values)
 	var row *schema.Row
 	for try := 0; ; try++ {

@@ -228,6 +228,8 @@ func TestLinks(t *testing.T) {
 		// A child is made below its parent.
 		made := s.make("/v1/accounts/1a1/credentials", `{"kind":"apiKey"}`)
 		made.has(map[string]string{"accountId": `"1a1"`, "type": `"apiKey"`})
+		net := s.row("network", map[string]any{"state": "active"})
+		s.make(fmt.Sprintf("/v1/networks/1n%d/subnets", net), `{"networkAddress":"10.0.0.0"}`).has(map[string]string{"networkId": fmt.Sprintf(`"1n%d"`, net), "cidrSize": "24"})
 		s.post(self+"/image", "{}").is(405)
 		s.post(self+"/hosts", "{}").is(405)
 	})

@@ -180,7 +180,7 @@ func pathEscape(s string) string {
 }
 
 func (r *request) createSetting(t *auth.Type) error {
-	values, err := r.values(r.settingRights(), 0)
+	values, err := r.values(r.settingRights(), 0, nil)
 	if err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func (r *request) settingRights() *auth.Type {
 }
 
 func (r *request) putSetting(t *auth.Type, name string, row *schema.Row) error {
-	values, err := r.values(r.settingRights(), -1)
+	values, err := r.values(r.settingRights(), -1, nil)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func subscribeType(r *request, t *auth.Type) error {
 	}
 	switch {
 	case r.method == "POST" && t.Creates():
-		values, err := r.values(t, 0)
+		values, err := r.values(t, 0, nil)
 		if err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func publishType(r *request, t *auth.Type) error {
 	if r.method != "POST" || !t.Creates() {
 		return fault.NotAllowed()
 	}
-	values, err := r.values(t, 0)
+	values, err := r.values(t, 0, nil)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func (r *request) update(t *auth.Type, id int64) error {
 	if err != nil {
 		return err
 	}
-	values, err := r.values(t, id)
+	values, err := r.values(t, id, nil)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package rest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"unicode/utf8"
@@ -14,8 +15,8 @@ import (
 
 // values checks what was sent against the caller's schema and returns it as it is
 // stored. What the caller may not set is dropped without a word. own is the id of
-// the row that is updated, 0 on create.
-func (r *request) values(t *auth.Type, own int64) (map[string]any, error) {
+// the row that is updated, 0 on create; preset are values that the path gives.
+func (r *request) values(t *auth.Type, own int64, preset map[string]any) (map[string]any, error) {
 	in, err := r.readInput()
 	if err != nil {
 		return nil, err
@@ -39,6 +40,7 @@ func (r *request) values(t *auth.Type, own int64) (map[string]any, error) {
 		}
 		out[name] = v
 	}
+	maps.Copy(out, preset)
 	if creating {
 		fillDefaults(t, out)
 	}
@@ -67,15 +69,10 @@ func required(t *auth.Type, out map[string]any, creating bool) error {
 	return nil
 }
 
-// check applies the rules of a field to a converted value.
+// check applies the rules of a field to a converted value, and to each element of one
+// that is a list.
 func (r *request) check(t *auth.Type, f *auth.Field, v any, own int64) error {
-	if v == nil {
-		if f.Nullable || f.Fallback != nil {
-			return nil
-		}
-		return fault.Invalid("NotNullable", f.Name, "%s may not be null", f.Name)
-	}
-	if f.Unique {
+	if f.Unique && v != nil {
 		if err := r.unique(t, f, v, own); err != nil {
 			return err
 		}
@@ -90,6 +87,9 @@ func (r *request) check(t *auth.Type, f *auth.Field, v any, own int64) error {
 		items = []any{v}
 	}
 	for _, item := range items {
+		if item == nil && !f.Nullable && f.Fallback == nil {
+			return fault.Invalid("NotNullable", f.Name, "%s may not be null", f.Name)
+		}
 		if err := bounds(t, f, item); err != nil {
 			return err
 		}
