@@ -128,6 +128,7 @@ func New(c Config) *API {
 
 // Mount serves the API from app: whatever no route before it has taken.
 func (a *API) Mount(app *fiber.App) {
+	app.Server().DisablePreParseMultipartForm = true // nobody has been asked who he is yet, and fields would lose their order
 	app.Get("/ping", func(c *fiber.Ctx) error { return c.SendString("pong") })
 	app.Get("/healthcheck", a.health)
 	app.Get(staticPath+"/*", a.static)

