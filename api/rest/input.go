@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
@@ -39,6 +40,12 @@ func (in *input) copied() bool {
 	_, links := in.values["links"].(map[string]any)
 	_, actions := in.values["actions"].(map[string]any)
 	return links && actions
+}
+
+// drop takes out what was sent under a name.
+func (in *input) drop(name string) {
+	in.names = slices.DeleteFunc(in.names, func(n string) bool { return n == name })
+	delete(in.values, name)
 }
 
 func (in *input) addAll(p params) {

@@ -12,7 +12,8 @@ import (
 )
 
 // visible returns a row of a type that the caller may read, or store.ErrNotFound.
-// Removed rows are visible by id.
+// Removed rows are visible by id; data that are not to be listed are not, because they
+// hold private keys.
 func (r *request) visible(t *auth.Type, id int64) (*schema.Row, error) {
 	return r.within(t, id, r.caller.Scope)
 }

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -77,10 +76,8 @@ func (r *request) check(t *auth.Type, f *auth.Field, v any, own int64) error {
 			return err
 		}
 	}
-	if f.Name == "data" && f.MaxLength != nil {
-		if text, err := json.Marshal(v); err != nil || len(text) > *f.MaxLength {
-			return fault.Invalid("MaxLengthExceeded", f.Name, "%s is too long", f.Name)
-		}
+	if f.Name == "data" && f.MaxLength != nil && utf8.RuneCount(appendValue(nil, v)) > *f.MaxLength {
+		return fault.Invalid("MaxLengthExceeded", f.Name, "%s is too long", f.Name)
 	}
 	items, ok := v.([]any)
 	if !ok {

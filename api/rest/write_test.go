@@ -205,8 +205,25 @@ func TestUpdateWritesWhatChanged(t *testing.T) {
 		if n := len(s.get("/v1/processinstances?processName=host.update").ids()); n != 0 {
 			t.Error("an update process started")
 		}
+		s.send("PUT", self, `{"data":null}`).has(map[string]string{"data": `{"fields":{}}`})
 		item := s.make("/v1/configitems", `{"name":"i"}`)
 		s.send("PUT", strings.TrimPrefix(item.str("links.self"), "http://h"), `{"sourceVersion":null}`).is(200).has(map[string]string{"sourceVersion": `""`})
+	})
+}
+
+// A document counts the letters that are shown of it. One that came to be longer, by a field
+// that has no bound, is sent back with the rest of its resource.
+func TestDocumentsAtTheirLongest(t *testing.T) {
+	stories(t, func(s *server) {
+		for _, letter := range []string{"é", "<"} {
+			room := 65535 - len(`{"x":""}`)
+			s.make("/v1/hosts", `{"data":{"x":"`+strings.Repeat(letter, room)+`"}}`)
+			s.post("/v1/hosts", `{"data":{"x":"`+strings.Repeat(letter, room+1)+`"}}`).fails(422, "MaxLengthExceeded", "data")
+		}
+		a := s.make("/v1/containers", `{"imageUuid":"sim:x","data":{"n":1.5},"environment":{"A":"`+strings.Repeat("x", 70_000)+`"}}`)
+		self := strings.TrimPrefix(a.str("links.self"), "http://h")
+		s.send("PUT", self, strings.Replace(a.text, `"name":null`, `"name":"n"`, 1)).is(200).has(map[string]string{"name": `"n"`, "data.n": "1.5"})
+		s.send("PUT", self, strings.Replace(a.text, `"n":1.5`, `"n":2`, 1)).fails(422, "MaxLengthExceeded", "data")
 	})
 }
 
