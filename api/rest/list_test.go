@@ -67,9 +67,9 @@ func TestPages(t *testing.T) {
 
 func TestFilters(t *testing.T) {
 	stories(t, func(s *server) {
-		a := s.row("host", map[string]any{"name": "alpha", "kind": "sim", "state": "active", "uuid": "u1"})
+		a := s.row("host", map[string]any{"name": "alpha", "description": "x_y", "kind": "sim", "state": "active", "uuid": "u1"})
 		b := s.row("host", map[string]any{"name": "beta", "kind": "sim", "state": "inactive", "isPublic": true})
-		c := s.row("host", map[string]any{"kind": "docker", "state": "active", "physicalHostId": int64(7), "computeFree": int64(5)})
+		c := s.row("host", map[string]any{"kind": "docker", "state": "active", "description": "xzy", "physicalHostId": int64(7), "computeFree": int64(5)})
 		id := func(n int64) string { return fmt.Sprintf("1h%d", n) }
 		for query, want := range map[string][]string{
 			"name=alpha":                             {id(a)},
@@ -80,6 +80,14 @@ func TestFilters(t *testing.T) {
 			"name_like=%25a&name_ne=alpha":           {id(b)},
 			"name_notlike=al%25":                     {id(b)},
 			"name_prefix=be":                         {id(b)},
+			"name_like=A%25":                         nil,
+			"name_notlike=A%25":                      {id(a), id(b)},
+			"name_prefix=AL":                         nil,
+			"description_like=x_y":                   {id(a), id(c)},
+			"description_like=x%5C_y":                {id(a)},
+			"description_notlike=x%5C_y":             {id(c)},
+			"description_prefix=x_":                  {id(a), id(c)},
+			"description_prefix=x%5C_":               {id(a)},
 			"name_null":                              {id(c)},
 			"name_notnull=true":                      {id(a), id(b)},
 			"state=active&kind=sim":                  {id(a)},

@@ -182,11 +182,11 @@ func condition(sel *bun.SelectQuery, c Condition) *bun.SelectQuery {
 	case "gte":
 		return sel.Where("? >= ?", col, c.Value)
 	case "prefix":
-		return sel.Where("? like ?", col, fmt.Sprint(c.Value)+"%")
+		return sel.Where(`? like ? escape '\'`, col, fmt.Sprint(c.Value)+"%")
 	case "like":
-		return sel.Where("? like ?", col, c.Value)
+		return sel.Where(`? like ? escape '\'`, col, c.Value)
 	case "notlike":
-		return sel.Where("? not like ?", col, c.Value)
+		return sel.Where(`? not like ? escape '\'`, col, c.Value)
 	case "null":
 		return sel.Where("? is null", col)
 	case "notnull":

@@ -153,7 +153,8 @@ func openSQLite(ctx context.Context, file string) (*Store, error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the folder of the database: %w", err)
 	}
-	const pragmas = "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_pragma=synchronous(%s)&_pragma=foreign_keys(OFF)&_txlock=%s"
+	// Patterns mean the same as on Postgres.
+	const pragmas = "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_pragma=synchronous(%s)&_pragma=foreign_keys(OFF)&_pragma=case_sensitive_like(ON)&_txlock=%s"
 	open := func(sync, lock string, conns int) (*bun.DB, error) {
 		db, err := sql.Open("sqlite", "file:"+file+fmt.Sprintf(pragmas, sync, lock))
 		if err != nil {
