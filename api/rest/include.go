@@ -115,13 +115,23 @@ func (f *follower) many(row *schema.Row, l resource.Link, limit int) ([]*schema.
 		rows := byRow[row.ID()]
 		return rows[:min(limit, len(rows))], nil
 	}
-	q := f.r.linkQuery(row, l)
+	q := f.query(row, l)
 	q.Limit = limit
 	page, err := f.r.reads().List(f.r.ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	return page.Rows, nil
+}
+
+// query asks for the rows that a child or map link includes. Ties that are removed are
+// left out: clients take the first for the one that holds.
+func (f *follower) query(row *schema.Row, l resource.Link) store.Query {
+	q := f.r.linkQuery(row, l)
+	if strings.HasSuffix(l.Target, "Map") {
+		q.Conditions = append(q.Conditions, store.Condition{Column: q.Type.Field("removed"), Modifier: "null"})
+	}
+	return q
 }
 
 const (
@@ -159,7 +169,7 @@ func (f *follower) fetch(rows []*schema.Row, links []resource.Link) error {
 // children reads the rows a link leads to from all ids, by id; nil if there are
 // too many between the ids.
 func (f *follower) children(first *schema.Row, ids []int64, l resource.Link) (map[int64][]*schema.Row, error) {
-	q := f.r.linkQuery(first, l)
+	q := f.query(first, l)
 	if l.Via == "" {
 		rows, err := f.between(q, l.Column, ids)
 		return group(rows, func(r *schema.Row) int64 { return r.Int(l.Column) }), err
@@ -218,7 +228,8 @@ func (f *follower) between(q store.Query, column string, ids []int64) ([]*schema
 		return []*schema.Row{}, nil
 	}
 	c := q.Type.Field(column)
-	q.Conditions = []store.Condition{{Column: c, Modifier: "gte", Value: slices.Min(ids)}, {Column: c, Modifier: "lte", Value: slices.Max(ids)}}
+	q.Conditions = append(slices.DeleteFunc(q.Conditions, func(one store.Condition) bool { return one.Column == c }),
+		store.Condition{Column: c, Modifier: "gte", Value: slices.Min(ids)}, store.Condition{Column: c, Modifier: "lte", Value: slices.Max(ids)})
 	q.Limit = manyRows
 	page, err := f.r.reads().List(f.r.ctx, q)
 	if err != nil || page.Next != "" {

@@ -185,6 +185,19 @@ func TestRowsThatAreHidden(t *testing.T) {
 		if got := s.get("/v1/hosts?removed_null").ids(); len(got) != 0 {
 			t.Errorf("not removed are %v", got)
 		}
+		// A link to one resource goes by the same rule, and so does what only one may have; by its
+		// id a row may be referred to for as long as there is one.
+		for _, id := range []string{fresh, old, over} {
+			made := s.make("/v1/storagepoolhostmaps", `{"hostId":"`+id+`"}`)
+			at := strings.TrimPrefix(made.str("links.host"), "http://h")
+			if code := s.get(at).code; (code == 200) != (id == fresh) || code != 200 && code != 404 {
+				t.Errorf("the link to %s answers %d", id, code)
+			}
+		}
+		s.row("agent", map[string]any{"state": "removed", "uri": "sim://fresh", "removed": now - 10_000, "removeTime": now + 60_000})
+		s.row("agent", map[string]any{"state": "removed", "uri": "sim://old", "removed": now - 400_000, "removeTime": now + 60_000})
+		s.post("/v1/agents", `{"uri":"sim://fresh"}`).fails(422, "NotUnique", "uri")
+		s.make("/v1/agents", `{"uri":"sim://old"}`)
 		s.settings.SetDatabase(map[string]string{"account.type.admin.removed.visible": "true"})
 		if got := s.get("/v1/hosts").ids(); len(got) < 1 {
 			t.Errorf("listed are %v", got)
@@ -248,9 +261,20 @@ func TestIncludes(t *testing.T) {
 		image := s.row("image", map[string]any{"state": "active"})
 		bare := s.row("host", map[string]any{"state": "active", "name": "a"})
 		busy := s.row("host", map[string]any{"state": "active", "name": "b"})
+		now, err := s.store.Now(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := func(c, host int64) { // what is removed is still listed for a while, but holds no more
+			s.row("instanceHostMap", map[string]any{"state": "removed", "removed": now, "instanceId": c, "hostId": host})
+		}
 		for range 5 {
 			c := s.row("container", map[string]any{"state": "running", "imageId": image})
 			s.row("instanceHostMap", map[string]any{"state": "active", "instanceId": c, "hostId": busy})
+			left(c, bare)
+		}
+		if n := len(s.get(fmt.Sprintf("/v1/hosts/1h%d/instancehostmaps", bare)).ids()); n != 5 {
+			t.Errorf("%d removed maps are listed", n)
 		}
 		a := s.get("/v1/hosts?include=instancehostmaps&include=nothing&include=physicalHost").is(200)
 		if _, ok := a.at("data.0").(map[string]any)["instanceHostMaps"]; ok {
@@ -296,6 +320,10 @@ func TestIncludes(t *testing.T) {
 			}
 		}
 		all.has(map[string]string{"data.5.hosts.0.name": `"a"`, "data.5.hosts.1.name": `"b"`, "data.0.hosts.0.name": `"b"`, "data.0.volumes": "null", "data.0.image.type": `"image"`})
+		bareOne := s.get(fmt.Sprintf("/v1/hosts/1h%d?include=instanceHostMaps", bare)).is(200)
+		if n := len(bareOne.at("instanceHostMaps").([]any)); n != 1 {
+			t.Errorf("by id %d maps of a host are included", n)
+		}
 		one := s.get(fmt.Sprintf("/v1/hosts/1h%d?include=instances", busy)).is(200)
 		if n := len(one.at("instances").([]any)); n != 6 {
 			t.Errorf("by id %d instances are included", n)
