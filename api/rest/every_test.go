@@ -62,18 +62,22 @@ func (c *caller) tables() []*auth.Type {
 func everybody(t *testing.T, story func(c *caller)) {
 	t.Parallel()
 	testkit.Databases(t, func(t *testing.T, address string) {
-		s := newServer(t, address, func(*configOf) {})
-		for _, c := range callers(s) {
-			t.Run(c.kind, func(t *testing.T) {
-				t.Parallel()
-				own := *c.server
-				own.t = t
-				mine := *c
-				mine.server = &own
-				story(&mine)
-			})
-		}
+		each(t, newServer(t, address, func(*configOf) {}), story)
 	})
+}
+
+// each runs a story for each kind of caller against one server.
+func each(t *testing.T, s *server, story func(c *caller)) {
+	for _, c := range callers(s) {
+		t.Run(c.kind, func(t *testing.T) {
+			t.Parallel()
+			own := *c.server
+			own.t = t
+			mine := *c
+			mine.server = &own
+			story(&mine)
+		})
+	}
 }
 
 // id writes a stored id as the caller reads it.

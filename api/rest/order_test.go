@@ -20,7 +20,8 @@ var named = []string{"schema", "typeDocumentation", "configContent", "setting", 
 // What is wrong with a request is told in an order: the version, the id, the type, the
 // action, the method, and what was sent only after all that.
 func TestTheFirstThatIsWrongIsTold(t *testing.T) {
-	everybody(t, func(c *caller) {
+	t.Parallel()
+	each(t, embedded(t, func(*configOf) {}), func(c *caller) {
 		broken := c.with("Content-Type", "multipart/form-data; boundary=B")
 		for _, body := range []string{"broken", multipartOf("name", strings.Repeat("x", 101<<10))} {
 			broken.post("/v2/hosts", body).fails(422, "UnsupportedVersion", "null")
@@ -172,7 +173,8 @@ func (c *caller) refusals(t *auth.Type, f *auth.Field, published map[string]any)
 // and a field that is missing only where nothing is wrong with those that were sent. What
 // may not be set is not looked at.
 func TestEveryPairOfFaults(t *testing.T) {
-	everybody(t, func(c *caller) {
+	t.Parallel()
+	each(t, embedded(t, func(*configOf) {}), func(c *caller) {
 		for _, t := range c.tables() {
 			fields, _ := c.get("/v1/schemas/" + t.Name).is(200).at("resourceFields").(map[string]any)
 			if rightsOf(c.kind, t.Type).create {
