@@ -171,6 +171,22 @@ func (p *program) obeys(path, name string) {
 	}
 }
 
+// audit is what an audit of a host says of an instance in one of its lists.
+func (p *program) audit(host, list, uuid string) object {
+	p.t.Helper()
+	status, o := p.ask("POST", host+"?action=audit", object{})
+	if status != 200 {
+		p.t.Fatalf("the audit answers %d %v", status, o)
+	}
+	all, _ := o[list].([]any)
+	for _, x := range all {
+		if one, _ := x.(map[string]any); one["uuid"] == uuid {
+			return one
+		}
+	}
+	return nil
+}
+
 // Somebody begins containers with Docker's own means. An operator is told of them, and of
 // what should run and does not; a setting has them imported, and then they obey.
 func TestContainersThatOthersHaveBegun(t *testing.T) {
@@ -187,17 +203,7 @@ func TestContainersThatOthersHaveBegun(t *testing.T) {
 	host := "/v1/hosts/" + p.list("/v1/hosts?kind=docker")[0].id()
 	audit := func(list, uuid string) object {
 		t.Helper()
-		status, o := p.ask("POST", host+"?action=audit", object{})
-		if status != 200 {
-			t.Fatalf("the audit answers %d %v", status, o)
-		}
-		all, _ := o[list].([]any)
-		for _, x := range all {
-			if one, _ := x.(map[string]any); one["uuid"] == uuid {
-				return one
-			}
-		}
-		return nil
+		return p.audit(host, list, uuid)
 	}
 	if one := audit("unknown", id); one["name"] != name || one["image"] != image || one["instanceId"] != nil {
 		t.Errorf("of what others have begun it says %v", one)

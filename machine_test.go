@@ -116,6 +116,99 @@ func TestARealVirtualMachine(t *testing.T) {
 	}
 }
 
+// Somebody begins machines with libvirt's own means, on a host that runs none of ours. An
+// operator is told of them; a setting has them imported, and then they obey. One that is
+// defined starts again, and is not defined any more when it is purged; its disk stays.
+func TestMachinesThatOthersHaveBegun(t *testing.T) {
+	t.Parallel()
+	disk := needMachines(t)
+	in := &installation{t, []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_HTTP_PORT=" + freePort(t)}}
+	p := in.start()
+	start(t, []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_LIBVIRT_TYPE=qemu", "CATTLE_STOP_TIMEOUT=10"}, "agent", "--url", p.url, "--drivers", "libvirt")
+	p.hosts(1, "&kind=libvirt")
+	host := "/v1/hosts/" + p.list("/v1/hosts?kind=libvirt")[0].id()
+	names, ids := map[string]string{}, map[string]string{}
+	own := filepath.Join(t.TempDir(), "disk.raw")
+	content, err := os.ReadFile(disk)
+	if err == nil {
+		err = os.WriteFile(own, content, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"create", "define"} {
+		name, description := "by-hand-"+freePort(t), filepath.Join(t.TempDir(), "machine.xml")
+		devices := ""
+		if verb == "define" {
+			devices = `<disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="` + own + `"/><target dev="vda" bus="virtio"/></disk>`
+		}
+		if err := os.WriteFile(description, []byte(`<domain type="qemu"><name>`+name+`</name><memory unit="MiB">160</memory><vcpu>1</vcpu>
+			<os><type>hvm</type></os><features><acpi/></features><devices>`+devices+`</devices></domain>`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		virsh(t, verb, description)
+		t.Cleanup(func() {
+			_ = exec.Command("virsh", "-q", "-c", "qemu:///system", "destroy", name).Run()
+			_ = exec.Command("virsh", "-q", "-c", "qemu:///system", "undefine", name).Run()
+		})
+		if verb == "define" {
+			virsh(t, "start", name)
+		}
+		names[verb], ids[verb] = name, virsh(t, "domuuid", name)
+		if one := p.audit(host, "unknown", ids[verb]); one["name"] != name || one["instanceId"] != nil {
+			t.Errorf("of what others have begun it says %v", one)
+		}
+		if n := len(p.list("/v1/virtualmachines?uuid=" + ids[verb])); n != 0 {
+			t.Fatalf("it was imported %d times", n)
+		}
+	}
+	p.ask("POST", "/v1/settings", object{"name": "agent.import.instances", "value": "true"})
+	p.ask("POST", "/v1/settings", object{"name": "task.agent.ping.schedule", "value": "1"})
+	for verb, id := range ids {
+		until(t, "it to be imported", 30*time.Second, func() bool { return len(p.list("/v1/virtualmachines?uuid="+id)) == 1 })
+		path := "/v1/virtualmachines/" + p.list("/v1/virtualmachines?uuid=" + id)[0].id()
+		number := virsh(t, "domid", names[verb])
+		vm := p.becomes(path, "running")
+		if vm["name"] != names[verb] || vm["memoryMb"] != 160.0 || vm["vcpu"] != 1.0 || number == "-" || virsh(t, "domid", names[verb]) != number {
+			t.Errorf("it is imported as %v", vm)
+		}
+		if p.audit(host, "unknown", id) != nil {
+			t.Error("then it is not known")
+		}
+		p.ask("POST", path+"/?action=stop", object{})
+		p.becomes(path, "stopped")
+		if strings.Contains(virsh(t, "list", "--name"), names[verb]) {
+			t.Error("it runs although it was stopped")
+		}
+		p.ask("POST", path+"/?action=start", object{})
+		if verb == "define" {
+			p.becomes(path, "running")
+			if !strings.Contains(virsh(t, "list", "--name"), names[verb]) {
+				t.Error("it does not run although it was started")
+			}
+		} else {
+			until(t, "its start to be refused", 60*time.Second, func() bool {
+				_, vm := p.ask("GET", path, nil)
+				why, _ := vm["transitioningMessage"].(string)
+				return vm["state"] == "stopped" && strings.Contains(why, "not defined any more")
+			})
+		}
+		volumes := p.list(path + "/volumes")
+		p.ask("DELETE", path, nil)
+		p.becomes(path, "removed")
+		p.ask("POST", path+"/?action=purge", object{})
+		p.becomes(path, "purged")
+		p.ask("POST", "/v1/volumes/"+volumes[0].id()+"/?action=purge", object{})
+		p.becomes("/v1/volumes/"+volumes[0].id(), "purged")
+		if len(volumes) != 1 || strings.Contains(virsh(t, "list", "--all", "--name"), names[verb]) {
+			t.Errorf("libvirt still knows it, or it has volumes %v", volumes)
+		}
+	}
+	if _, err := os.Stat(own); err != nil {
+		t.Error(err)
+	}
+}
+
 // With the first pool of a libvirt host come images that machines can be made of.
 func TestImagesComeWithTheFirstPoolForMachines(t *testing.T) {
 	t.Parallel()

@@ -43,8 +43,18 @@ func (s *Scheduler) audit(ctx context.Context) error {
 		if err != nil || last == 0 {
 			return err
 		}
-		behind = last
 		of := byAgent(known)
+		if s.imports() { // also from those with whom nothing runs yet
+			active, err := s.Store.Active(ctx, behind, last)
+			if err != nil {
+				return err
+			}
+			for _, agent := range active {
+				if _, known := of[agent]; !known {
+					of[agent] = nil
+				}
+			}
+		}
 		for _, agent := range slices.Sorted(maps.Keys(of)) {
 			a.listen(ctx)
 			all.Go(func() { a.look(ctx, agent, of[agent], now) })
@@ -53,9 +63,13 @@ func (s *Scheduler) audit(ctx context.Context) error {
 			case <-time.After(min(betweenPings, wholeRound/time.Duration(len(of)+1))):
 			}
 		}
+		behind = last
 	}
 	return nil
 }
+
+// imports tells whether what others have begun on hosts is to become instances.
+func (s *Scheduler) imports() bool { return s.Settings.Get("agent.import.instances") == "true" }
 
 func byAgent(known []store.Present) map[int64][]store.Present {
 	of := map[int64][]store.Present{}
@@ -211,7 +225,7 @@ func (a *auditor) ask(ctx context.Context, agent int64, name string, wait time.D
 // strangers logs once what an agent runs and nobody knows. What others have begun there
 // is left alone, or imported.
 func (s *Scheduler) strangers(ctx context.Context, agent int64, runs map[string]wire.Resource) {
-	imports := s.Settings.Get("agent.import.instances") == "true"
+	imports := s.imports()
 	reports := s.Settings.Get("ha.instance.state.report.unknown") == "true"
 	for name, r := range runs {
 		foreign := r.Kind == wire.Foreign
@@ -224,7 +238,7 @@ func (s *Scheduler) strangers(ctx context.Context, agent int64, runs map[string]
 		}
 		if foreign {
 			if err := s.adopt(ctx, agent, r); err != nil && ctx.Err() == nil && s.news(name) {
-				s.Log.WarnContext(ctx, "a container that others have begun is not imported", "agent", agent, "uuid", name, "err", err)
+				s.Log.WarnContext(ctx, "what others have begun is not imported", "agent", agent, "uuid", name, "err", err)
 			}
 			continue
 		}

@@ -69,7 +69,7 @@ func acting() map[string]string {
 		"agent.ping.reconnect.after.failed.count":       "6",
 		"agent.ping.instances.every":                    "1",
 		"ha.instance.state.report.unknown":              "true",
-		"agent.import.instances":                        "false", // containers that others have begun on hosts
+		"agent.import.instances":                        "false", // what others have begun on hosts
 		"ha.host.restart.after.seconds":                 "60",    // that a host is gone, what is to be restarted leaves it; 0 is never
 		"ha.host.lost.limit.percent":                    "10",    // of all hosts; while more are gone nothing leaves them
 		"agent.resource.monitor.cache.resource.seconds": "300",   // for which what an agent reports is taken as known

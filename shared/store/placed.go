@@ -48,6 +48,22 @@ func (s *Store) Running(ctx context.Context, behind int64, agents int) (out []Pr
 	return out, last, now, closing(rows, err)
 }
 
+// Active lists the active agents behind one, up to the last.
+func (s *Store) Active(ctx context.Context, behind, last int64) (agents []int64, err error) {
+	rows, err := s.query(ctx, `select id from agent where state = 'active' and removed is null and id > ? and id <= ? order by id`, behind, last)
+	if err != nil {
+		return nil, err
+	}
+	for rows.Next() {
+		var id int64
+		if err = rows.Scan(&id); err != nil {
+			break
+		}
+		agents = append(agents, id)
+	}
+	return agents, closing(rows, err)
+}
+
 // Placed names what an agent runs or is about to.
 func (s *Store) Placed(ctx context.Context, agent int64) (uuids []string, err error) {
 	rows, err := s.query(ctx, `select i.uuid`+placedFrom+`h.agent_id = ? and i.state in ('running', 'updating-running', 'starting', 'restarting', 'migrating') order by i.id`, agent)

@@ -66,7 +66,8 @@ type PingData struct {
 }
 
 // Foreign is the kind of a running instance that was begun by others than agents. Its uuid
-// is what the host knows it by, its data hold its image.
+// is what the host knows it by. Its data hold the image of a container; those of a virtual
+// machine say so by instanceKind, and hold its memoryMb and vcpu.
 const Foreign = "foreign"
 
 // Resource is one thing an agent reports: physicalHost, host, storagePool, or a

@@ -98,6 +98,8 @@ type Instance struct {
 // InstanceData is the part of an instance's data column that drivers read.
 type InstanceData struct {
 	Fields InstanceFields `json:"fields"`
+	// Imported is set for what others have begun.
+	Imported bool `json:"imported,omitempty"`
 }
 
 // InstanceFields are the fields of an instance that have no column.

@@ -68,10 +68,9 @@ func instanceCreate(ctx context.Context, run process.Run) (*process.Answer, erro
 }
 
 // importImage finds or makes the image of a container that others have begun, which is
-// known by name alone.
+// known by name alone. A virtual machine has none.
 func importImage(ctx context.Context, run process.Run, instance *schema.Row) error {
-	imported, _ := instance.Data()[resource.Imported].(bool)
-	if !imported || instance.Int("imageId") != 0 {
+	if !imported(instance) || instance.Kind() != "container" || instance.Int("imageId") != 0 {
 		return nil
 	}
 	owner, err := systemAccount(ctx, run)
@@ -87,11 +86,21 @@ func importImage(ctx context.Context, run process.Run, instance *schema.Row) err
 	return run.Save(ctx, instance)
 }
 
+func imported(instance *schema.Row) bool {
+	yes, _ := instance.Data()[resource.Imported].(bool)
+	return yes
+}
+
 // createVolumes makes the root volume out of the image, and one more for each offering
-// that the instance names.
+// that the instance names. That of a virtual machine which others have begun has no image,
+// and stands for what the host keeps of the machine.
 func createVolumes(ctx context.Context, run process.Run, instance *schema.Row) error {
+	root := map[string]any{}
 	if image := instance.Int("imageId"); image != 0 {
-		if err := createVolume(ctx, run, instance, 0, map[string]any{"imageId": image}); err != nil {
+		root["imageId"] = image
+	}
+	if len(root) > 0 || imported(instance) {
+		if err := createVolume(ctx, run, instance, 0, root); err != nil {
 			return err
 		}
 	}

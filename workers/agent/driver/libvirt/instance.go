@@ -40,6 +40,9 @@ func (d *Driver) Start(ctx context.Context, cmd driver.InstanceCommand) (any, er
 	if err != nil || up {
 		return d.observed(s, name, err)
 	}
+	if cmd.Map.Instance.Data.Imported {
+		return d.observed(s, name, s.startAgain(domain, found, name))
+	}
 	text, err := d.describe(s, cmd)
 	if err != nil {
 		return nil, fmt.Errorf("cannot describe machine %s: %w", name, err)
@@ -53,6 +56,29 @@ func (d *Driver) Start(ctx context.Context, cmd driver.InstanceCommand) (any, er
 		return nil, s.failed("cannot start machine "+name, err)
 	}
 	return d.observed(s, name, nil)
+}
+
+// startAgain starts a machine that others have begun, as they have defined it. We have no
+// description of it: where they have left none, as of one that was made to last until it
+// stops, it cannot be started, rather than another be put in its place.
+func (s *session) startAgain(domain golibvirt.Domain, found bool, name string) error {
+	if found {
+		persistent, err := s.DomainIsPersistent(domain)
+		switch {
+		case golibvirt.IsNotFound(err):
+		case err != nil:
+			return s.failed("cannot read machine "+name, err)
+		case persistent != 0:
+			if err := s.destroy(domain); err != nil { // it may have crashed, and be kept to be looked at
+				return err
+			}
+			if err := s.DomainCreate(domain); err != nil {
+				return s.failed("cannot start machine "+name, err)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("cannot start machine %s: others have begun it, and it is not defined any more", name)
 }
 
 // Stop asks the machine to shut down, and turns it off after a while. No machine is

@@ -126,8 +126,9 @@ func (d *Driver) Answers(ctx context.Context) bool {
 // Kind is libvirt.
 func (d *Driver) Kind() string { return Kind }
 
-// Report tells machine, host and pools, and the machines that run. Those that
-// another agent made on this host are left out.
+// Report tells machine, host and pools, and the machines that run; those that others have
+// begun as foreign, by libvirt's uuid. Those that another agent made on this host are left
+// out.
 func (d *Driver) Report(ctx context.Context, options wire.PingOptions) ([]wire.Resource, error) {
 	s, err := d.open(ctx)
 	if err != nil {
@@ -188,39 +189,61 @@ func (d *Driver) running(s *session) ([]wire.Resource, error) {
 	}
 	var instances []wire.Resource
 	for _, domain := range domains {
-		ours, err := d.ours(s, domain)
-		if err == nil && ours {
-			ours, err = s.alive(domain)
-		}
+		up, err := s.alive(domain)
 		if err != nil {
 			return nil, err
 		}
-		if ours {
-			instances = append(instances, wire.Resource{Type: "instance", UUID: domain.Name, State: "running"})
+		if !up {
+			continue
+		}
+		one, err := d.told(s, domain)
+		if err != nil {
+			return nil, err
+		}
+		if one != nil {
+			instances = append(instances, *one)
 		}
 	}
 	return instances, nil
 }
 
-// ours tells whether this agent made the machine. One that does not say who made it
-// is ours if its name is a uuid: a template may leave it out.
-func (d *Driver) ours(s *session, domain golibvirt.Domain) (bool, error) {
-	text, err := s.DomainGetMetadata(domain, int32(golibvirt.DomainMetadataElement), golibvirt.OptString{agentSpace}, 0)
+// told is what is reported of a machine that runs, nil where it is another agent's or has
+// ended meanwhile. One that does not say who made it is ours if its name is a uuid: a
+// template may leave it out.
+func (d *Driver) told(s *session, domain golibvirt.Domain) (*wire.Resource, error) {
+	maker, err := s.maker(domain)
+	named := uuid.Validate(domain.Name) == nil
+	foreign := wire.Resource{Type: "instance", Kind: wire.Foreign, UUID: uuid.UUID(domain.UUID).String(), Name: domain.Name, State: "running", HostUUID: d.config.HostUUID}
+	if err == nil && maker == "" && !named {
+		_, memory, _, processors, _, unread := s.DomainGetInfo(domain)
+		foreign.Data, err = map[string]any{"instanceKind": "virtualMachine", "memoryMb": memory >> 10, "vcpu": processors}, unread
+	}
 	switch {
-	case isCode(err, golibvirt.ErrNoDomainMetadata):
-		return uuid.Validate(domain.Name) == nil, nil
-	case isCode(err, golibvirt.ErrNoDomain):
-		return false, nil // it ended meanwhile
+	case golibvirt.IsNotFound(err):
+		return nil, nil
 	case err != nil:
-		return false, s.failed("cannot read machine "+domain.Name, err)
+		return nil, s.failed("cannot read machine "+domain.Name, err)
+	case maker == "" && !named:
+		return &foreign, nil
+	case maker == "" || maker == d.config.AgentUUID:
+		return &wire.Resource{Type: "instance", UUID: domain.Name, State: "running"}, nil
+	}
+	return nil, nil
+}
+
+// maker is the uuid of the agent that made a machine, "" where it does not say.
+func (s *session) maker(domain golibvirt.Domain) (string, error) {
+	text, err := s.DomainGetMetadata(domain, int32(golibvirt.DomainMetadataElement), golibvirt.OptString{agentSpace}, 0)
+	if isCode(err, golibvirt.ErrNoDomainMetadata) {
+		return "", nil
 	}
 	var maker struct {
 		UUID string `xml:",chardata"`
 	}
-	if xml.Unmarshal([]byte(text), &maker) != nil {
-		return false, nil
+	if err == nil {
+		err = xml.Unmarshal([]byte(text), &maker)
 	}
-	return maker.UUID == d.config.AgentUUID, nil
+	return maker.UUID, err
 }
 
 func isCode(err error, code golibvirt.ErrorNumber) bool {

@@ -255,14 +255,127 @@ func TestAMachineThatDiesBehindOurBackIsNotReportedAndStartsAgain(t *testing.T) 
 	if stage.Do("start") != "running" {
 		t.Fatal(stage.Err)
 	}
-	if out, err := exec.CommandContext(t.Context(), "virsh", "-c", "qemu:///system", "destroy", stage.UUID).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	virsh(t, "destroy", stage.UUID)
 	if stage.Runs() {
 		t.Error("it is reported as if it ran")
 	}
 	if stage.Do("start") != "running" {
 		t.Error(stage.Err)
+	}
+}
+
+func virsh(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(context.WithoutCancel(t.Context()), "virsh", append([]string{"-q", "-c", "qemu:///system"}, args...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("virsh %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// byHand begins a machine as others do, to stay or to be gone when it stops. It has a disk.
+func byHand(t *testing.T, stays bool) (name, id, disk string) {
+	t.Helper()
+	name, id, disk = "by-hand-"+uuid.NewString()[:8], uuid.NewString(), filepath.Join(t.TempDir(), "disk.raw")
+	if err := os.WriteFile(disk, bootable(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	description := filepath.Join(t.TempDir(), "machine.xml")
+	text := fmt.Sprintf(`<domain type="qemu"><name>%s</name><uuid>%s</uuid><memory unit="MiB">48</memory><vcpu>2</vcpu>
+		<os><type>hvm</type></os><features><acpi/></features>
+		<devices><disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="%s"/><target dev="vda" bus="virtio"/></disk></devices></domain>`, name, id, disk)
+	if err := os.WriteFile(description, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, verb := range []string{"destroy", "undefine"} {
+			_ = exec.Command("virsh", "-q", "-c", "qemu:///system", verb, id).Run() //nolint:noctx // it is short
+		}
+	})
+	if !stays {
+		virsh(t, "create", description)
+		return name, id, disk
+	}
+	virsh(t, "define", description)
+	virsh(t, "start", name)
+	return name, id, disk
+}
+
+func (h *host) told(t *testing.T, id string) *wire.Resource {
+	t.Helper()
+	all, err := h.Report(t.Context(), wire.PingOptions{Instances: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range all {
+		if r.UUID == id {
+			return &r
+		}
+	}
+	return nil
+}
+
+// A machine that others have begun is told, and can be stopped. One that is defined starts
+// again as it is defined, and is forgotten when it is removed; of one that is not, nothing
+// is left to start. Its disk is left to those who know what it is for.
+func TestAMachineThatOthersHaveBegun(t *testing.T) {
+	t.Parallel()
+	for _, stays := range []bool{true, false} {
+		t.Run(map[bool]string{true: "defined", false: "until it stops"}[stays], func(t *testing.T) {
+			t.Parallel()
+			h := open(t, nil)
+			name, id, disk := byHand(t, stays)
+			one := h.told(t, id)
+			if one == nil || one.Kind != wire.Foreign || one.Name != name || one.Data["instanceKind"] != "virtualMachine" || fmt.Sprint(one.Data["memoryMb"], one.Data["vcpu"]) != "48 2" {
+				t.Fatalf("it is told as %+v", one)
+			}
+			number := virsh(t, "domid", name)
+			instance := wire.Instance{UUID: id, Data: wire.InstanceData{Imported: true}}
+			machine := driver.InstanceCommand{Map: wire.InstanceHostMap{Instance: instance}, Progress: func(string, int) {}}
+			root := driver.VolumeCommand{Map: wire.VolumeStoragePoolMap{Volume: wire.Volume{UUID: uuid.NewString(), Instance: &instance}, StoragePool: wire.Place{UUID: h.pool["uuid"].(string)}}}
+			if _, err := h.ActivateVolume(t.Context(), root); err != nil {
+				t.Fatal(err)
+			}
+			reply, err := h.Start(t.Context(), machine)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if xml, _, _ := seen(t, reply); !strings.Contains(xml, name) || virsh(t, "domid", name) != number {
+				t.Errorf("it did not run on: %s", xml)
+			}
+			if _, err := h.RemoveVolume(t.Context(), root); err == nil || !strings.Contains(err.Error(), "is up") {
+				t.Errorf("removed while it is up: %v", err)
+			}
+			for range 2 {
+				if _, err := h.Stop(t.Context(), machine); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if h.told(t, id) != nil {
+				t.Error("it runs although it was stopped")
+			}
+			_, err = h.Start(t.Context(), machine)
+			if stays && (err != nil || h.told(t, id) == nil) {
+				t.Errorf("it does not start again: %v", err)
+			}
+			if !stays && (err == nil || !strings.Contains(err.Error(), "not defined any more") || h.told(t, id) != nil) {
+				t.Errorf("nothing is left of it, and it starts: %v", err)
+			}
+			if _, err := h.Stop(t.Context(), machine); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if _, err := h.RemoveVolume(t.Context(), root); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if strings.Contains(virsh(t, "list", "--all", "--name"), name) {
+				t.Error("libvirt still knows it")
+			}
+			if _, err := os.Stat(disk); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
+	"github.com/google/uuid"
 
 	"github.com/cattleio/cattle/workers/agent/driver"
 )
@@ -60,9 +61,13 @@ func (s *session) failed(what string, err error) error {
 	}
 }
 
-// find gives the machine of that name, if it runs or has left something behind.
+// find gives the machine of that name, if it runs or has left something behind. One that
+// others have begun has a name of theirs, and is known by its uuid.
 func (s *session) find(name string) (domain golibvirt.Domain, found bool, err error) {
 	domain, err = s.DomainLookupByName(name)
+	if id, is := uuid.Parse(name); golibvirt.IsNotFound(err) && is == nil {
+		domain, err = s.DomainLookupByUUID(golibvirt.UUID(id))
+	}
 	switch {
 	case golibvirt.IsNotFound(err):
 		return domain, false, nil

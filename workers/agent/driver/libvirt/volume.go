@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	golibvirt "github.com/digitalocean/go-libvirt"
+
 	"github.com/cattleio/cattle/shared/wire"
 	"github.com/cattleio/cattle/workers/agent/driver"
 )
@@ -20,7 +22,7 @@ import (
 func (d *Driver) ActivateVolume(ctx context.Context, cmd driver.VolumeCommand) (any, error) {
 	volume := &cmd.Map.Volume
 	pool, err := d.pool(cmd.Map.StoragePool)
-	if err != nil {
+	if err != nil || imported(volume) {
 		return nil, err
 	}
 	found, err := storedVolume(pool, volume.UUID)
@@ -51,6 +53,13 @@ func (d *Driver) DeactivateVolume(_ context.Context, cmd driver.VolumeCommand) (
 	return volumeReply(found), nil
 }
 
+// imported tells whether a volume stands for a machine that others have begun. Its disks
+// are theirs: who else uses them is not known, and we neither make nor delete one. What is
+// removed with the volume is what libvirt keeps of the machine.
+func imported(volume *wire.Volume) bool {
+	return volume.Instance != nil && volume.Instance.Data.Imported && volume.DeviceNumber == 0
+}
+
 // RemoveVolume deletes the volume's file, and with the first disk of a machine what
 // it wrote to its console. That of a machine which is up is an error.
 func (d *Driver) RemoveVolume(ctx context.Context, cmd driver.VolumeCommand) (any, error) {
@@ -60,7 +69,7 @@ func (d *Driver) RemoveVolume(ctx context.Context, cmd driver.VolumeCommand) (an
 		return nil, err
 	}
 	if machine := volume.Instance; machine != nil && machine.UUID != "" {
-		if err := d.checkDown(ctx, machine.UUID); err != nil {
+		if err := d.checkDown(ctx, machine.UUID, imported(volume)); err != nil {
 			return nil, fmt.Errorf("cannot remove volume %s: %w", volume.UUID, err)
 		}
 		if err := checkName(machine.UUID); err == nil && volume.DeviceNumber == 0 {
@@ -77,20 +86,39 @@ func (d *Driver) RemoveVolume(ctx context.Context, cmd driver.VolumeCommand) (an
 	return map[string]any{}, nil
 }
 
-func (d *Driver) checkDown(ctx context.Context, name string) error {
+// checkDown refuses a machine that is up, and has libvirt forget one that is not, if asked.
+func (d *Driver) checkDown(ctx context.Context, name string, forget bool) error {
 	s, err := d.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	domain, up, err := s.find(name)
-	if err == nil && up {
+	domain, found, err := s.find(name)
+	up := false
+	if err == nil && found {
 		up, err = s.alive(domain)
 	}
 	if err == nil && up {
 		err = fmt.Errorf("machine %s is up", name)
 	}
+	if err == nil && found && forget {
+		err = s.forget(domain)
+	}
 	return err
+}
+
+// forget removes what libvirt keeps of a machine that is down: what is left of a crash, its
+// definition, saved memory and the names of its snapshots. All files that the definition
+// names stay.
+func (s *session) forget(domain golibvirt.Domain) error {
+	if err := s.destroy(domain); err != nil {
+		return err
+	}
+	err := s.DomainUndefineFlags(domain, golibvirt.DomainUndefineManagedSave|golibvirt.DomainUndefineSnapshotsMetadata|golibvirt.DomainUndefineKeepNvram)
+	if err == nil || golibvirt.IsNotFound(err) {
+		return nil
+	}
+	return s.failed("cannot undefine machine "+domain.Name, err)
 }
 
 // storedVolume finds a volume's file. One that nobody may write is an image.
