@@ -47,7 +47,7 @@ func joined(t *testing.T) (*program, *installation, []string) {
 		}
 		return token != ""
 	})
-	agent := []string{"agent", "--url", p.url, "--token", token}
+	agent := []string{"agent", "--url", p.url, "--token", token, "--drivers", "docker"}
 	env := []string{"CATTLE_HOME=" + t.TempDir()}
 	start(t, env, agent...)
 	p.hosts(1, "&kind=docker")

@@ -209,6 +209,24 @@ func TestMachinesThatOthersHaveBegun(t *testing.T) {
 	}
 }
 
+// An agent that is not told what to drive drives what is there.
+func TestAHostJoinsWithWhatIsThere(t *testing.T) {
+	t.Parallel()
+	needEngine(t)
+	needMachines(t)
+	for variable, hosts := range map[string]string{"CATTLE_DRIVERS=": "docker libvirt", "CATTLE_LIBVIRT_ENABLED=false": "docker", "CATTLE_DRIVERS=libvirt": "libvirt"} {
+		in := &installation{t, []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_HTTP_PORT=" + freePort(t)}}
+		p := in.start()
+		start(t, []string{"CATTLE_HOME=" + t.TempDir(), variable}, "agent", "--url", p.url)
+		p.hosts(len(strings.Fields(hosts)), "")
+		for _, kind := range strings.Fields(hosts) {
+			if n := len(p.list("/v1/hosts?kind=" + kind)); n != 1 {
+				t.Errorf("with %s there are %d hosts of kind %s", variable, n, kind)
+			}
+		}
+	}
+}
+
 // With the first pool of a libvirt host come images that machines can be made of.
 func TestImagesComeWithTheFirstPoolForMachines(t *testing.T) {
 	t.Parallel()

@@ -211,18 +211,14 @@ func runAgent(ctx context.Context, args []string) error {
 	flags.StringVar(&c.URL, "url", os.Getenv("CATTLE_URL"), "address of the server, as in http://127.0.0.1:8080")
 	flags.StringVar(&c.Token, "token", os.Getenv("CATTLE_TOKEN"), "token with which a new host joins")
 	flags.StringVar(&c.Pin, "pin", os.Getenv("CATTLE_PIN"), "digest of the server's public key, as the line to join tells it")
-	served := "docker"
-	if d := os.Getenv("CATTLE_DRIVERS"); d != "" {
-		served = d
-	}
-	drivers := flags.String("drivers", served, "kinds of host to serve, with commas: docker, libvirt, sim")
+	drivers := flags.String("drivers", os.Getenv("CATTLE_DRIVERS"), "kinds of host to serve, which then have to be there, with commas: docker, libvirt, sim; none is what of docker and libvirt is there")
 	flags.BoolVar(&c.Update, "update", os.Getenv("CATTLE_AGENT_UPDATE") != "false", "let the server's program take the place of this one, over TLS")
 	flags.DurationVar(&c.UpdateWithin, "update-within", time.Minute, "how long that may wait, so that not all hosts ask at once")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	c.URL = strings.TrimSuffix(strings.TrimSuffix(strings.TrimRight(c.URL, "/"), "/schemas"), "/v1")
-	c.Drivers = strings.Split(*drivers, ",")
+	c.Drivers = strings.FieldsFunc(*drivers, func(r rune) bool { return r == ',' })
 	c.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	beThrifty()
 	err := agent.Run(ctx, c)

@@ -224,7 +224,9 @@ func (in *installation) plugged(t *testing.T, p *program) *plugged {
 	h.cable = way(t, strings.TrimPrefix(balanced(p, h.gateway), "http://"), nil)
 	name := "plugged-" + port
 	env := []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_HOSTNAME=" + name, "DOCKER_HOST=unix://" + h.engine.socket}
-	h.restart = func() *program { return start(t, env, "agent", "--url", "http://"+h.cable.Address()) }
+	h.restart = func() *program {
+		return start(t, env, "agent", "--url", "http://"+h.cable.Address(), "--drivers", "docker")
+	}
 	h.agent = h.restart()
 	until(t, "the host to join", 30*time.Second, func() bool {
 		for _, o := range p.list("/v1/hosts?kind=docker&state=active&name_prefix=" + name) {

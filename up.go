@@ -60,7 +60,11 @@ func up(ctx context.Context, _ []string) error {
 	}
 	docker := exec.CommandContext(ctx, "docker", "info").Run() == nil
 	if docker {
-		if err := l.spawn("agent", "agent", "--url", l.url, "--token", token); err != nil {
+		args := []string{"agent", "--url", l.url, "--token", token}
+		if os.Getenv("CATTLE_DRIVERS") == "" {
+			args = append(args, "--drivers", "docker") // who tries Cattle may have machines on libvirt that are no business of ours
+		}
+		if err := l.spawn("agent", args...); err != nil {
 			return err
 		}
 		if err := l.wait(ctx, "the host to join", 30*time.Second, func() bool {

@@ -89,7 +89,7 @@ func (e *engine) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c, err := e.rig.run("agent", nil, "agent", "--url", e.rig.url, "--token", token)
+	c, err := e.rig.run("agent", nil, "agent", "--url", e.rig.url, "--token", token, "--drivers", "docker")
 	if err != nil {
 		return err
 	}

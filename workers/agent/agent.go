@@ -48,7 +48,7 @@ type Config struct {
 	// PhysicalHostUUID and DockerUUID are identities; empty takes them from
 	// CATTLE_PHYSICAL_HOST_UUID and CATTLE_DOCKER_UUID, else random ones from Home.
 	PhysicalHostUUID, DockerUUID string
-	// Drivers are the kinds to serve; none is docker.
+	// Drivers are the kinds to serve, which then have to be there; none is what is there.
 	Drivers []string
 	// CAFile is trusted besides the system's authorities.
 	CAFile string
@@ -59,8 +59,8 @@ type Config struct {
 	Workers int
 	// Retry is the first pause between connections; 0 is a second.
 	Retry time.Duration
-	// Patience is how long a command waits for an engine that does not answer; 0 is 45
-	// seconds.
+	// Patience is how long a command waits for an engine that does not answer, and the
+	// agent for one that has to be there when it begins; 0 is 45 seconds.
 	Patience time.Duration
 	// Silence is how long nothing may be heard; 0 is a minute.
 	Silence time.Duration
@@ -94,7 +94,10 @@ type agent struct {
 // returns an error when it cannot begin, or when the server refuses the token, and
 // ErrUpdated when another program has taken the place of this one.
 func Run(ctx context.Context, config Config) error {
-	a, err := newAgent(config)
+	a, err := newAgent(ctx, config)
+	if err != nil && ctx.Err() != nil {
+		return nil // asked to end
+	}
 	if err != nil {
 		return err
 	}
@@ -124,7 +127,7 @@ func Run(ctx context.Context, config Config) error {
 	return err
 }
 
-func newAgent(config Config) (*agent, error) {
+func newAgent(ctx context.Context, config Config) (*agent, error) {
 	config = withDefaults(config)
 	base, err := serverURL(config.URL)
 	if err != nil {
@@ -147,7 +150,11 @@ func newAgent(config Config) (*agent, error) {
 	if a.config.HostIP == "" {
 		a.config.HostIP = addressTowards(base)
 	}
-	if a.drivers, err = openDrivers(a.config, a.self); err != nil {
+	kinds, err := finder{engines, os.Getenv, a.home.met, config.Patience, config.Log}.find(ctx, config.Drivers)
+	if err != nil {
+		return nil, err
+	}
+	if a.drivers, err = openDrivers(a.config, a.self, kinds); err != nil {
 		return nil, err
 	}
 	fences, err := openFences(a.home.path("fences"))
@@ -166,9 +173,6 @@ func withDefaults(c Config) Config {
 	}
 	if c.Hostname == "" {
 		c.Hostname, _ = os.Hostname() // a host may have no name
-	}
-	if len(c.Drivers) == 0 {
-		c.Drivers = []string{"docker"}
 	}
 	if c.Workers <= 0 {
 		c.Workers = 25

@@ -351,6 +351,7 @@ func TestServerWithACertificateOfItsOwnAuthority(t *testing.T) {
 
 func TestHostWithoutEngineServesTheOthers(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+	t.Setenv("CATTLE_DOCKER_REQUIRED", "false")
 	g := newGateway(t)
 	run(t, agent.Config{URL: g.URL, AccessKey: "k", Drivers: []string{"docker", "sim"}, Patience: time.Second})
 	l := g.accept(t)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -152,5 +153,61 @@ func BenchmarkFence(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// An agent finds out what it can drive, unless it is told; what has to be there is waited
+// for, and what was there before is not forgotten.
+func TestWhatAHostServes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ there, named, met, variables, want string }{
+		{there: "docker libvirt", want: "libvirt docker"},
+		{there: "docker", want: "docker"},
+		{there: "libvirt", want: "libvirt"},
+		{there: "", want: "docker: not there"},
+		{there: "late-docker", want: "docker"},
+		{there: "libvirt", variables: "DOCKER_REQUIRED=true", want: "docker: not there"},
+		{there: "docker", variables: "LIBVIRT_REQUIRED=true", want: "libvirt: not there"},
+		{there: "", variables: "DOCKER_REQUIRED=false", want: "nothing on this host"},
+		{there: "docker libvirt", variables: "DOCKER_ENABLED=false", want: "libvirt"},
+		{there: "docker libvirt", variables: "LIBVIRT_ENABLED=false", want: "docker"},
+		{there: "docker", variables: "DOCKER_ENABLED=false", want: "nothing on this host"},
+		{there: "docker", met: "libvirt", want: "libvirt docker"},
+		{there: "", met: "docker", want: "docker"},
+		{there: "", met: "docker", variables: "DOCKER_REQUIRED=true", want: "docker: not there"},
+		{there: "docker libvirt", named: "docker", want: "docker"},
+		{there: "docker", named: "docker libvirt", want: "libvirt: not there"},
+		{there: "docker", named: "docker libvirt", met: "libvirt", want: "docker libvirt"},
+		{there: "", named: "docker", variables: "DOCKER_REQUIRED=false", want: "docker"},
+		{there: "docker libvirt", named: "libvirt", variables: "LIBVIRT_ENABLED=false", want: "libvirt"},
+		{there: "docker", named: "unicorn", want: "there is no driver"},
+	} {
+		looks := 0
+		engines := map[string]engine{}
+		for _, kind := range []string{"docker", "libvirt"} {
+			engines[kind] = engine{answers: func(context.Context) error {
+				if looks++; strings.Contains(" "+c.there, " "+kind) || strings.Contains(c.there, "late-"+kind) && looks > 2 {
+					return nil
+				}
+				return errors.New(kind + ": not there")
+			}}
+		}
+		f := finder{engines: engines, patience: time.Second, log: slog.New(slog.DiscardHandler),
+			met: func(kind string) bool { return strings.Contains(c.met, kind) },
+			getenv: func(name string) string {
+				variable, value, _ := strings.Cut(c.variables, "=")
+				if name != "CATTLE_"+variable {
+					return ""
+				}
+				return value
+			}}
+		kinds, err := f.find(t.Context(), strings.Fields(c.named))
+		got := strings.Join(kinds, " ")
+		if err != nil {
+			got = err.Error()
+		}
+		if got != c.want && (err == nil || !strings.Contains(got, c.want)) {
+			t.Errorf("%+v: served is %s", c, got)
+		}
 	}
 }

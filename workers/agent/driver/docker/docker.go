@@ -76,6 +76,17 @@ func New(config Config) (*Driver, error) {
 	return &Driver{config: config, engine: engine}, nil
 }
 
+// Answers tells whether an engine does, at its usual address.
+func Answers(ctx context.Context) error {
+	d, err := New(Config{})
+	if err != nil {
+		return err
+	}
+	defer d.engine.Close()
+	_, err = d.Report(ctx, wire.PingOptions{})
+	return err
+}
+
 // Kind is docker.
 func (d *Driver) Kind() string { return Kind }
 

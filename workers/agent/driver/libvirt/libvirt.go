@@ -35,6 +35,8 @@ const Kind = "libvirt"
 // agentSpace is the namespace under which a domain names the agent that made it.
 const agentSpace = "http://cattle.io/schemas/cattle-agent"
 
+const usualSocket = "/var/run/libvirt/libvirt-sock"
+
 // Config says who the host is. HostUUID, PhysicalHostUUID and Home cannot be missed.
 type Config struct {
 	AgentUUID        string
@@ -85,7 +87,7 @@ func New(config Config) (*Driver, error) {
 		config.VNC = "127.0.0.1"
 	}
 	if config.Socket == "" {
-		config.Socket = "/var/run/libvirt/libvirt-sock"
+		config.Socket = usualSocket
 	}
 	if config.StopTimeout == 0 {
 		config.StopTimeout = time.Minute
@@ -113,14 +115,14 @@ func New(config Config) (*Driver, error) {
 	return d, nil
 }
 
-// Answers tells whether libvirtd does.
-func (d *Driver) Answers(ctx context.Context) bool {
-	s, err := d.open(ctx)
+// Answers tells whether libvirtd does, at its usual socket, and lets us drive machines.
+func Answers(ctx context.Context) error {
+	s, err := (&Driver{config: Config{Socket: usualSocket}}).open(ctx)
 	if err != nil {
-		return false
+		return err
 	}
 	s.close()
-	return true
+	return nil
 }
 
 // Kind is libvirt.
