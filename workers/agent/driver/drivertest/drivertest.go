@@ -104,8 +104,8 @@ func NewStage(t *testing.T, s Subject) *Stage {
 	stage := &Stage{Subject: s, UUID: uuid.NewString(), t: t}
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
-		_, _ = stage.run(ctx, stage.event("stop"))
-		_, _ = stage.run(ctx, stage.event("remove"))
+		_, _ = stage.run(ctx, stage.Event(s.Driver.Kind(), stage.UUID, "stop"))
+		_, _ = stage.run(ctx, stage.Event(s.Driver.Kind(), stage.UUID, "remove"))
 	})
 	return stage
 }
@@ -114,7 +114,7 @@ func NewStage(t *testing.T, s Subject) *Stage {
 func (s *Stage) Do(verb string) string {
 	s.t.Helper()
 	for _, step := range steps(verb) {
-		if s.Reply, s.Err = s.run(s.t.Context(), s.event(step)); s.Err != nil {
+		if s.Reply, s.Err = s.run(s.t.Context(), s.Event(s.Driver.Kind(), s.UUID, step)); s.Err != nil {
 			return "refused"
 		}
 	}
@@ -158,7 +158,8 @@ func (s *Stage) run(ctx context.Context, e *wire.Event) (any, error) {
 	return task.Run(ctx, s.Driver, nil)
 }
 
-func (s *Stage) event(verb string) *wire.Event {
+// Event is the command of a verb for an instance on a host of a kind.
+func (s *Subject) Event(kind, instanceUUID, verb string) *wire.Event {
 	verb, fault, _ := strings.Cut(verb, ":")
 	names := map[string]string{
 		"image": wire.StorageImageActivate, "unimage": wire.StorageImageDeactivate,
@@ -167,15 +168,15 @@ func (s *Stage) event(verb string) *wire.Event {
 	}
 	image := map[string]any{"uuid": s.ImageUUID}
 	maps.Copy(image, s.Image)
-	place := map[string]any{"kind": s.Driver.Kind(), "uuid": "place"}
+	place := map[string]any{"kind": kind, "uuid": "place"}
 	pool := maps.Clone(place)
 	maps.Copy(pool, s.Pool)
-	volume := map[string]any{"uuid": "volume-" + s.UUID, "deviceNumber": 0, "image": image, "storagePools": []any{pool}}
+	volume := map[string]any{"uuid": "volume-" + instanceUUID, "deviceNumber": 0, "image": image, "storagePools": []any{pool}}
 	instance := map[string]any{
-		"type": "instance", "uuid": s.UUID, "hostname": nil, "image": image, "volumes": []any{maps.Clone(volume)},
+		"type": "instance", "uuid": instanceUUID, "hostname": nil, "image": image, "volumes": []any{maps.Clone(volume)},
 		"data": map[string]any{"fields": s.Fields},
 	}
-	volume["instance"] = map[string]any{"uuid": s.UUID}
+	volume["instance"] = map[string]any{"uuid": instanceUUID}
 	if fault == "broken" {
 		s.Break(instance)
 	}
@@ -190,7 +191,7 @@ func (s *Stage) event(verb string) *wire.Event {
 	}
 	raw, err := json.Marshal(data)
 	if err != nil {
-		s.t.Fatal(err)
+		panic(err) // it is all ours
 	}
 	replyTo := "reply.1"
 	return &wire.Event{ID: uuid.NewString(), Name: names[verb], ReplyTo: &replyTo, Data: raw}

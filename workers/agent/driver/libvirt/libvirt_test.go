@@ -39,32 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// machine is the first sector of a disk, and a whole operating system: it greets on
-// the serial console, says back what it is told there, and turns itself off when
-// somebody presses the power button. localdev/images/machine holds one with a kernel.
-//
-//	start: cli; ax, ds, ss = 0; sp = 0x7c00; cld; sti
-//	       outw 0x602, 0x100                       the power button is to be noticed
-//	say:   wait for port 0x3fd bit 5; outb 0x3f8, next character of the greeting
-//	idle:  hlt; if port 0x3fd bit 0: outb 0x3f8, inb 0x3f8
-//	       if inw 0x600 bit 8: outw 0x604, 0x2000  off
-//	       idle
-const machine = "fa31c08ed88ed0bc007cfcfbba0206b80001efbe4d7cac84c0741288c4bafd03eca82074fbbaf80388e0eeebe9f4" +
-	"bafd03eca8017405baf803eceeba0006edf6c40174e9ba0406b80020efebe061206d616368696e652069732075700d0a00"
-
-const greeting = "a machine is up"
-
-func bootable(t *testing.T) []byte {
-	t.Helper()
-	code, err := hex.DecodeString(machine)
-	if err != nil {
-		t.Fatal(err)
-	}
-	disk := make([]byte, 1<<20)
-	copy(disk, code)
-	disk[510], disk[511] = 0x55, 0xaa
-	return disk
-}
+const greeting = drivertest.Greeting
 
 // needLibvirt says whether there is a libvirtd to test with. Where the tests were asked
 // to use one, its absence is a failure.
@@ -91,7 +66,7 @@ type host struct {
 func open(t *testing.T, change func(*libvirt.Config)) *host {
 	t.Helper()
 	needLibvirt(t)
-	h := &host{home: t.TempDir(), image: map[string]any{"url": serve(t, "/boot.raw", bootable(t))}}
+	h := &host{home: t.TempDir(), image: map[string]any{"url": serve(t, "/boot.raw", drivertest.Bootable())}}
 	config := libvirt.Config{AgentUUID: uuid.NewString(), HostUUID: uuid.NewString(), PhysicalHostUUID: "machine", Hostname: "node",
 		Home: h.home, Type: "qemu"}
 	if change != nil {
@@ -274,7 +249,7 @@ func virsh(t *testing.T, args ...string) string {
 func byHand(t *testing.T, stays bool) (name, id, disk string) {
 	t.Helper()
 	name, id, disk = "by-hand-"+uuid.NewString()[:8], uuid.NewString(), filepath.Join(t.TempDir(), "disk.raw")
-	if err := os.WriteFile(disk, bootable(t), 0o600); err != nil {
+	if err := os.WriteFile(disk, drivertest.Bootable(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	description := filepath.Join(t.TempDir(), "machine.xml")
@@ -399,7 +374,7 @@ func TestAnotherAgentOnTheHostDoesNotReportOurMachines(t *testing.T) {
 func TestWhatAnImageMayBe(t *testing.T) {
 	t.Parallel()
 	h := open(t, nil)
-	boot := bootable(t)
+	boot := drivertest.Bootable()
 	dir := t.TempDir()
 	img := func(args ...string) []byte {
 		t.Helper()
