@@ -372,6 +372,29 @@ func TestImages(t *testing.T) {
 	})
 }
 
+// What gives a container power over its host, or another agent its name, is not a user's to
+// ask for, also not as a part of the data.
+func TestWhatOfAHostAUserMayNotHave(t *testing.T) {
+	stories(t, func(s *server) {
+		s.row("storagePool", map[string]any{"kind": "sim", "external": true, "state": "active"})
+		_, keys := s.account("user")
+		user := s.as(keys)
+		for field, value := range map[string]string{"privileged": "true", "dockerVolumes": `["/:/host"]`, "uuid": `"another"`, "agentId": `"1a1"`,
+			"data": `{"fields":{"privileged":true,"dockerVolumes":["/:/host"]},"imported":true,"libvirt":{"template":"/etc/passwd"}}`} {
+			made := user.make("/v1/containers", fmt.Sprintf(`{"imageUuid":"sim:x","%s":%s}`, field, value))
+			row := s.get("/v1/containers/" + made.str("id"))
+			data, _ := row.body["data"].(map[string]any)
+			fields, _ := data["fields"].(map[string]any)
+			if row.body["privileged"] == true || row.body["dockerVolumes"] != nil || row.body["agentId"] != nil || row.body["uuid"] == "another" ||
+				fields["privileged"] == true || fields["dockerVolumes"] != nil || data["imported"] != nil || data["libvirt"] != nil {
+				t.Errorf("with %s a user has %v", field, row.body)
+			}
+		}
+		admin := s.make("/v1/containers", `{"imageUuid":"sim:x","privileged":true,"dockerVolumes":["/:/host:ro"]}`)
+		admin.has(map[string]string{"privileged": "true", "dockerVolumes": `["/:/host:ro"]`})
+	})
+}
+
 func TestManyInstancesOfOneNewImage(t *testing.T) {
 	stories(t, func(s *server) {
 		var wait sync.WaitGroup

@@ -30,6 +30,7 @@ type InstanceHostMap struct {
 
 // Place is a host or a pool. Its kind names the driver.
 type Place struct {
+	ID   int64  `json:"id,omitempty"`
 	UUID string `json:"uuid"`
 	Kind string `json:"kind"`
 }
@@ -87,6 +88,7 @@ type Instance struct {
 	UUID     string         `json:"uuid"`
 	Name     string         `json:"name,omitempty"`
 	Hostname string         `json:"hostname,omitempty"`
+	AgentID  int64          `json:"agentId,omitempty"` // of the agent that it is itself
 	Data     InstanceData   `json:"data"`
 	Image    *Image         `json:"image,omitempty"`
 	Volumes  []Volume       `json:"volumes,omitempty"`
@@ -100,6 +102,14 @@ type InstanceData struct {
 	Fields InstanceFields `json:"fields"`
 	// Imported is set for what others have begun.
 	Imported bool `json:"imported,omitempty"`
+	// Ipsec is where a tunnel ends, by the id of the host.
+	Ipsec map[string]TunnelEnd `json:"ipsec,omitempty"`
+}
+
+// TunnelEnd is the ports of a host at which a tunnel ends.
+type TunnelEnd struct {
+	ISAKMP uint16 `json:"isakmp"`
+	NAT    uint16 `json:"nat"`
 }
 
 // InstanceFields are the fields of an instance that have no column.

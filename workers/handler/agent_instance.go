@@ -244,13 +244,17 @@ func systemAccount(ctx context.Context, run process.Run) (any, error) {
 	return accounts[0].ID(), nil
 }
 
-// dockerImage reads [NAMESPACE/]NAME[:TAG] as the agents of Docker hosts get it.
+// dockerImage reads [NAMESPACE/]NAME[:TAG][@DIGEST] as the agents of Docker hosts get it.
 func dockerImage(text string) map[string]any {
-	qualified, tag := text, "latest"
-	if i := strings.LastIndexByte(text, ':'); i > strings.LastIndexByte(text, '/') {
-		qualified, tag = text[:i], text[i+1:]
+	named, digest, pinned := strings.Cut(text, "@")
+	qualified, tag := named, "latest"
+	if i := strings.LastIndexByte(named, ':'); i > strings.LastIndexByte(named, '/') {
+		qualified, tag = named[:i], named[i+1:]
 	}
 	image := map[string]any{"id": nil, "namespace": nil, "repository": qualified, "tag": tag, "qualifiedName": qualified, "fullName": qualified + ":" + tag}
+	if pinned {
+		image["fullName"] = qualified + "@" + digest
+	}
 	if space, rest, ok := strings.Cut(qualified, "/"); ok {
 		image["namespace"], image["repository"] = space, rest
 	}

@@ -66,17 +66,8 @@ type seen struct {
 		Status  string
 	} `json:"dockerContainer"`
 	DockerInspect struct {
-		Config struct {
-			Hostname, User, WorkingDir string
-			Env                        []string
-			Volumes                    map[string]any
-			Labels                     map[string]string
-		}
-		HostConfig struct {
-			Privileged bool
-			Binds      []string
-		}
-		State struct{ Running bool }
+		Config struct{ Env []string }
+		State  struct{ Running bool }
 	} `json:"dockerInspect"`
 	Fields struct {
 		HostIP string             `json:"dockerHostIp"`
@@ -89,7 +80,7 @@ func (h *host) start() seen { h.t.Helper(); return h.must(h.driver.Start) }
 func (h *host) stop() seen  { h.t.Helper(); return h.must(h.driver.Stop) }
 
 func (h *host) command() driver.InstanceCommand {
-	return driver.InstanceCommand{Map: wire.InstanceHostMap{Instance: *h.Instance}, Progress: func(string, int) {}}
+	return driver.InstanceCommand{Map: wire.InstanceHostMap{Instance: *h.Instance, Host: wire.Place{ID: 7}}, Progress: func(string, int) {}}
 }
 
 func (h *host) must(verb func(context.Context, driver.InstanceCommand) (any, error)) seen {
@@ -135,27 +126,111 @@ func TestCommandWithArguments(t *testing.T) {
 	}
 }
 
-func TestOptionsReachTheContainer(t *testing.T) {
+// Every field of an instance that says something about its container, and what the engine
+// then says of it.
+func TestWhatTheFieldsOfAnInstanceMeanToTheEngine(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, "sleep 600")
-	h.Hostname = "red"
 	dir := t.TempDir()
-	fields := &h.Data.Fields
-	fields.Environment = map[string]any{"A": "1", "B": 2.0}
-	fields.Directory, fields.User, fields.Privileged = "/tmp", "nobody", true
-	fields.DockerVolumes = []string{"/data", dir + ":/host", dir + ":/look:ro"}
-	got := h.start().DockerInspect
-	if got.Config.Hostname != "red" || got.Config.User != "nobody" || got.Config.WorkingDir != "/tmp" || !got.HostConfig.Privileged {
-		t.Errorf("got %+v", got)
+	one, two := freePort(t), freePort(t)
+	for name, c := range map[string]struct {
+		change func(*wire.Instance)
+		want   map[string]string // by path in what inspect tells
+	}{
+		"nothing": {func(*wire.Instance) {}, map[string]string{
+			"Config.Cmd": `["sleep","600"]`, "Config.Entrypoint": "null", "Config.WorkingDir": `""`, "Config.User": `""`, "Config.Volumes": "null",
+			"HostConfig.Privileged": "false", "HostConfig.Binds": "null", "HostConfig.CapAdd": "null", "HostConfig.Devices": "null", "HostConfig.Links": "null",
+			"HostConfig.Memory": "0", "HostConfig.NanoCpus": "0", "HostConfig.RestartPolicy.MaximumRetryCount": "0", "HostConfig.NetworkMode": `"default"`,
+			"HostConfig.PidMode": `""`, "HostConfig.PublishAllPorts": "true", "Config.Image": `"` + busybox + `"`}},
+		"command with blanks": {func(i *wire.Instance) { i.Data.Fields.Command = `sh -c "sleep 600"` }, map[string]string{"Config.Cmd": `["sh","-c","sleep 600"]`}},
+		"commandArgs": {func(i *wire.Instance) {
+			i.Data.Fields.Command, i.Data.Fields.CommandArgs = "sh", []string{"-c", "sleep 600 # a  b"}
+		}, map[string]string{"Config.Cmd": `["sh","-c","sleep 600 # a  b"]`, "Path": `"sh"`, "Args": `["-c","sleep 600 # a  b"]`}},
+		"environment": {func(i *wire.Instance) {
+			i.Data.Fields.Environment = map[string]any{"A": "1", "B": 2.0, "C": "x=y z", "D": nil, "E": true}
+		}, map[string]string{"Config.Env": `["A=1","B=2","C=x=y z","D=","E=true"`}},
+		"directory":          {func(i *wire.Instance) { i.Data.Fields.Directory = "/tmp" }, map[string]string{"Config.WorkingDir": `"/tmp"`}},
+		"user":               {func(i *wire.Instance) { i.Data.Fields.User = "12:34" }, map[string]string{"Config.User": `"12:34"`}},
+		"hostname":           {func(i *wire.Instance) { i.Hostname = "red" }, map[string]string{"Config.Hostname": `"red"`}},
+		"hostname as of old": {func(i *wire.Instance) { i.Data.Fields.Hostname = "blue" }, map[string]string{"Config.Hostname": `"blue"`}},
+		"privileged":         {func(i *wire.Instance) { i.Data.Fields.Privileged = true }, map[string]string{"HostConfig.Privileged": "true"}},
+		"volumes of its own": {func(i *wire.Instance) { i.Data.Fields.DockerVolumes = []string{"/data", "/more"} }, map[string]string{"Config.Volumes": `{"/data":{},"/more":{}}`, "HostConfig.Binds": "null"}},
+		"volumes of the host": {func(i *wire.Instance) {
+			i.Data.Fields.DockerVolumes = []string{dir + ":/a", dir + ":/b:ro", dir + ":/c:rw", dir + ":/d:z,ro", dir + ":/e:ro,rw"}
+		}, map[string]string{
+			"HostConfig.Binds": `["` + dir + `:/a","` + dir + `:/b:ro","` + dir + `:/c","` + dir + `:/d:z,ro","` + dir + `:/e:ro"]`}},
+		"ports": {func(i *wire.Instance) {
+			i.Ports = []wire.Port{{PrivatePort: 80, PublicPort: one, Protocol: "tcp"}, {PrivatePort: 80, Protocol: "udp"}, {PrivatePort: 81}, {Kind: "imagePort", PrivatePort: 82}}
+		}, map[string]string{"Config.ExposedPorts": `{"80/tcp":{},"80/udp":{},"81/tcp":{}}`,
+			"HostConfig.PortBindings": fmt.Sprintf(`{"80/tcp":[{"HostIp":"","HostPort":"%d"}]}`, one), "HostConfig.PublishAllPorts": "true"}},
+		"the end of a tunnel": {func(i *wire.Instance) {
+			i.AgentID, i.Data.Ipsec = 5, map[string]wire.TunnelEnd{"7": {ISAKMP: one + 1, NAT: two}, "8": {ISAKMP: 500, NAT: 4500}}
+			i.Nics = []wire.Nic{{Network: wire.Network{Services: []wire.NetworkService{{Kind: "ipsecTunnelService"}, {Kind: "portService"}}}}}
+		}, map[string]string{"Config.ExposedPorts": `{"4500/udp":{},"500/udp":{}}`, "HostConfig.PublishAllPorts": "false",
+			"HostConfig.PortBindings": fmt.Sprintf(`{"4500/udp":[{"HostIp":"0.0.0.0","HostPort":"%d"}],"500/udp":[{"HostIp":"0.0.0.0","HostPort":"%d"}]}`, two, one+1)}},
+		"who made it": {func(*wire.Instance) {}, map[string]string{"Config.Labels.io\\.cattle\\.agent\\.uuid": `"agent"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t, "sleep 600")
+			c.change(h.Instance)
+			// A privileged one is made everywhere, but starts only where the engine itself has all privileges.
+			if _, err := h.driver.Start(t.Context(), h.command()); err != nil && !h.Data.Fields.Privileged {
+				t.Fatal(err)
+			}
+			raw, err := h.engine.ContainerInspect(t.Context(), h.UUID, client.ContainerInspectOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for path, want := range c.want {
+				if got := at(t, raw.Raw, path); got != want && !strings.HasPrefix(got, want+",") {
+					t.Errorf("%s is %s; want %s", path, got, want)
+				}
+			}
+		})
 	}
-	if !slices.Contains(got.Config.Env, "A=1") || !slices.Contains(got.Config.Env, "B=2") {
-		t.Errorf("environment %q", got.Config.Env)
+}
+
+// at is what stands at a path in JSON.
+func at(t *testing.T, raw json.RawMessage, path string) string {
+	t.Helper()
+	for _, name := range strings.Split(strings.ReplaceAll(path, `\.`, "\x00"), ".") {
+		var here map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &here); err != nil {
+			t.Fatal(err)
+		}
+		raw = here[strings.ReplaceAll(name, "\x00", ".")]
 	}
-	if _, found := got.Config.Volumes["/data"]; !found || !slices.Equal(got.HostConfig.Binds, []string{dir + ":/host", dir + ":/look:ro"}) {
-		t.Errorf("volumes %v, binds %v", got.Config.Volumes, got.HostConfig.Binds)
-	}
-	if got.Config.Labels["io.cattle.instance.uuid"] != h.UUID || got.Config.Labels["io.cattle.agent.uuid"] != "agent" {
-		t.Errorf("labels %v", got.Config.Labels)
+	return string(raw)
+}
+
+// What would say more than its field is for is refused before the engine is asked.
+func TestWhatNoContainerIsMadeOf(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string]func(*wire.Instance){
+		"cannot name a container": func(i *wire.Instance) { i.UUID = "../images/x" },
+		"cannot name a link": func(i *wire.Instance) {
+			i.Links = []wire.InstanceLink{{Name: "../../x", Target: &wire.Instance{UUID: "t"}}}
+		},
+		`"a:b" cannot name`: func(i *wire.Instance) {
+			i.Links = []wire.InstanceLink{{Name: "a:b", Target: &wire.Instance{UUID: "t"}}}
+		},
+		`"A=B" cannot name`:       func(i *wire.Instance) { i.Data.Fields.Environment = map[string]any{"A=B": "c"} },
+		`"" cannot name`:          func(i *wire.Instance) { i.Data.Fields.Environment = map[string]any{"": "c"} },
+		"zero byte":               func(i *wire.Instance) { i.Data.Fields.Environment = map[string]any{"A": "b\x00c"} },
+		`"data" is no volume`:     func(i *wire.Instance) { i.Data.Fields.DockerVolumes = []string{"data"} },
+		`"../x:/y" is no volume`:  func(i *wire.Instance) { i.Data.Fields.DockerVolumes = []string{"../x:/y"} },
+		`"/x:y" is no volume`:     func(i *wire.Instance) { i.Data.Fields.DockerVolumes = []string{"/x:y"} },
+		`"/x:/y/.." is no volume`: func(i *wire.Instance) { i.Data.Fields.DockerVolumes = []string{"/x:/y/.."} },
+		`"/x:/y:ro:z" is no`:      func(i *wire.Instance) { i.Data.Fields.DockerVolumes = []string{"/x:/y:ro:z"} },
+		`there is no mode "r0"`:   func(i *wire.Instance) { i.Data.Fields.DockerVolumes = []string{"/x:/y:r0"} },
+		"a quote is not closed":   func(i *wire.Instance) { i.Data.Fields.Command = "sh -c 'x" },
+		"cannot read image name":  func(i *wire.Instance) { i.Image = &wire.Image{UUID: "docker:Not/A Name"} },
+	} {
+		h := newHost(t, "sleep 600")
+		change(h.Instance)
+		if _, err := h.driver.Start(t.Context(), h.command()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ func (d *Driver) Start(ctx context.Context, cmd driver.InstanceCommand) (any, er
 	if running(found) {
 		return d.observe(ctx, instance.UUID)
 	}
-	wanted, err := d.options(instance)
+	wanted, err := d.options(instance, cmd.Map.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -125,8 +125,20 @@ func (d *Driver) kill(ctx context.Context, uuid string, cause error) error {
 	return nil
 }
 
+// checkName refuses a uuid that could not name a container, and would lead elsewhere in the
+// engine.
+func checkName(uuid string) error {
+	if !names.MatchString(uuid) {
+		return fmt.Errorf("%q cannot name a container", uuid)
+	}
+	return nil
+}
+
 // inspect gives nil for a container that is not there.
 func (d *Driver) inspect(ctx context.Context, uuid string) (*container.InspectResponse, error) {
+	if err := checkName(uuid); err != nil {
+		return nil, err
+	}
 	found, err := d.engine.ContainerInspect(ctx, uuid, client.ContainerInspectOptions{})
 	switch {
 	case errdefs.IsNotFound(err):

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,21 +25,30 @@ type portOptions struct {
 // What the server merely repeats from our own replies is left out: ports of the
 // image, and public ports that the engine chose. Otherwise every restart would
 // look like a change of options and cost the container.
-func wantedPorts(instance *wire.Instance) portOptions {
-	wanted := portOptions{publishAll: !serves(instance, "portService")}
+//
+// An agent in a container at which a tunnel ends has two ports of the host more.
+func wantedPorts(instance *wire.Instance, host wire.Place) portOptions {
+	wanted := portOptions{publishAll: !serves(instance, "portService"), exposed: network.PortSet{}, bindings: network.PortMap{}}
 	for _, row := range instance.Ports {
 		port, ok := network.PortFrom(row.PrivatePort, protocol(row.Protocol))
 		if !ok || row.Removed != nil || row.Kind == "imagePort" {
 			continue
-		}
-		if wanted.exposed == nil {
-			wanted.exposed, wanted.bindings = network.PortSet{}, network.PortMap{}
 		}
 		wanted.exposed[port] = struct{}{}
 		if row.PublicPort != 0 && !isEcho(instance, row, port) {
 			public := strconv.Itoa(int(row.PublicPort))
 			wanted.bindings[port] = append(wanted.bindings[port], network.PortBinding{HostPort: public})
 		}
+	}
+	if end, is := instance.Data.Ipsec[strconv.FormatInt(host.ID, 10)]; is && instance.AgentID != 0 && serves(instance, "ipsecTunnelService") {
+		for private, public := range map[uint16]uint16{500: end.ISAKMP, 4500: end.NAT} {
+			port, _ := network.PortFrom(private, network.UDP)
+			wanted.exposed[port] = struct{}{}
+			wanted.bindings[port] = []network.PortBinding{{HostIP: netip.IPv4Unspecified(), HostPort: strconv.Itoa(int(public))}}
+		}
+	}
+	if len(wanted.exposed) == 0 { // as containers of older agents have it in their digest
+		wanted.exposed, wanted.bindings = nil, nil
 	}
 	return wanted
 }

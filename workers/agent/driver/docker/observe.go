@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 
 	"github.com/containerd/errdefs"
@@ -57,7 +58,7 @@ func (d *Driver) observe(ctx context.Context, uuid string) (any, error) {
 
 func (d *Driver) listed(ctx context.Context, uuid string) (*summary, error) {
 	list, err := d.engine.ContainerList(ctx, client.ContainerListOptions{
-		All: true, Filters: client.Filters{}.Add("name", "^/"+uuid+"$"),
+		All: true, Filters: client.Filters{}.Add("name", "^/"+regexp.QuoteMeta(uuid)+"$"),
 	})
 	if err != nil {
 		return nil, engineError("cannot list container "+uuid, err)

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,11 +17,24 @@ import (
 	"github.com/cattleio/cattle/shared/wire"
 )
 
+// names are what may name a container, a link or a volume. What is no such name would say
+// something else where it becomes a part of an address or of an option.
+var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+
 // options says how to make the container of an instance. All of it is given at
 // creation; the label with its digest tells later whether it changed.
-func (d *Driver) options(instance *wire.Instance) (client.ContainerCreateOptions, error) {
+//
+// Memory and processors are not limited: memoryMb is what a virtual machine gets, and has
+// a default. What gives a container power over its host, privileged and dockerVolumes, the
+// API takes from administrators only; here whatever the server says is done, since whoever
+// speaks to an engine is root on its host anyway. There is no other way to devices,
+// capabilities or name spaces of the host.
+func (d *Driver) options(instance *wire.Instance, host wire.Place) (client.ContainerCreateOptions, error) {
 	var none client.ContainerCreateOptions
 	image, err := imageOf(instance)
+	if err == nil {
+		err = checkTexts(instance)
+	}
 	if err != nil {
 		return none, err
 	}
@@ -28,24 +43,45 @@ func (d *Driver) options(instance *wire.Instance) (client.ContainerCreateOptions
 	if err != nil {
 		return none, err
 	}
-	ports := wantedPorts(instance)
-	anonymous, binds := volumes(fields.DockerVolumes)
+	ports := wantedPorts(instance, host)
+	anonymous, binds, err := volumes(fields.DockerVolumes)
+	if err != nil {
+		return none, err
+	}
 	config := &container.Config{
 		Image: image, Cmd: command, Env: environment(instance), WorkingDir: fields.Directory, User: fields.User,
 		Hostname: first(instance.Hostname, fields.Hostname), ExposedPorts: ports.exposed, Volumes: anonymous,
 	}
-	host := &container.HostConfig{
+	around := &container.HostConfig{
 		Binds: binds, Privileged: fields.Privileged, Links: links(instance),
 		PortBindings: ports.bindings, PublishAllPorts: ports.publishAll,
 	}
-	digest, err := digest(config, host)
+	digest, err := digest(config, around)
 	if err != nil {
 		return none, err
 	}
 	config.Labels = map[string]string{
 		labelInstance: instance.UUID, labelAgent: d.config.AgentUUID, labelOptions: digest,
 	}
-	return client.ContainerCreateOptions{Name: instance.UUID, Config: config, HostConfig: host}, nil
+	return client.ContainerCreateOptions{Name: instance.UUID, Config: config, HostConfig: around}, nil
+}
+
+// checkTexts refuses names that would say more than a name.
+func checkTexts(instance *wire.Instance) error {
+	for _, link := range instance.Links {
+		if link.Removed == nil && !names.MatchString(link.Name) {
+			return fmt.Errorf("%q cannot name a link", link.Name)
+		}
+	}
+	for name, value := range instance.Data.Fields.Environment {
+		if name == "" || strings.ContainsAny(name, "=\x00") {
+			return fmt.Errorf("%q cannot name a variable of the environment", name)
+		}
+		if strings.ContainsRune(text(value), 0) {
+			return fmt.Errorf("variable %s cannot hold a zero byte", name)
+		}
+	}
+	return nil
 }
 
 func imageOf(instance *wire.Instance) (string, error) {
@@ -95,25 +131,41 @@ func text(value any) string {
 	}
 }
 
-// volumes tells "/x", which is a new anonymous volume, from "/host:/container[:mode]".
-// Only the mode ro means something.
-func volumes(wanted []string) (anonymous map[string]struct{}, binds []string) {
+// modes are the words after a volume's path, besides rw, which is what there is without any.
+var modes = []string{"ro", "z", "Z", "nocopy", "shared", "rshared", "slave", "rslave", "private", "rprivate"}
+
+// volumes tells "/x", which is a new anonymous volume, from "/host:/container[:mode]", where
+// a volume of the engine may stand in place of the directory of the host. A mode is some
+// words with commas; one that nobody knows is refused, since it might mean to forbid.
+func volumes(wanted []string) (anonymous map[string]struct{}, binds []string, err error) {
 	for _, v := range wanted {
-		host, rest, isBind := strings.Cut(v, ":")
-		if !isBind {
+		parts := strings.Split(v, ":")
+		target := parts[min(1, len(parts)-1)]
+		source := parts[0]
+		if len(parts) > 3 || !strings.HasPrefix(target, "/") || path.Clean(target) == "/" || strings.ContainsRune(v, 0) ||
+			!strings.HasPrefix(source, "/") && !names.MatchString(source) {
+			return nil, nil, fmt.Errorf("%q is no volume: a path, or a path of the host and one in the container, as in /host:/container:ro", v)
+		}
+		if len(parts) == 1 {
 			if anonymous == nil {
 				anonymous = map[string]struct{}{}
 			}
 			anonymous[v] = struct{}{}
 			continue
 		}
-		target, mode, _ := strings.Cut(rest, ":")
-		if mode == "ro" {
-			target += ":ro"
+		bind := source + ":" + target
+		if len(parts) == 3 {
+			words := slices.DeleteFunc(strings.Split(parts[2], ","), func(word string) bool { return word == "rw" || word == "" })
+			if i := slices.IndexFunc(words, func(word string) bool { return !slices.Contains(modes, word) }); i >= 0 {
+				return nil, nil, fmt.Errorf("volume %q: there is no mode %q", v, words[i])
+			}
+			if len(words) > 0 {
+				bind += ":" + strings.Join(words, ",")
+			}
 		}
-		binds = append(binds, host+":"+target)
+		binds = append(binds, bind)
 	}
-	return anonymous, binds
+	return anonymous, binds, nil
 }
 
 // serves tells whether the network of the instance's first nic has a service.

@@ -32,6 +32,9 @@ func (d *Driver) RemoveVolume(ctx context.Context, cmd driver.VolumeCommand) (an
 	if instance == nil || instance.UUID == "" {
 		return nil, errors.New("cannot remove a volume that belongs to no instance")
 	}
+	if err := checkName(instance.UUID); err != nil {
+		return nil, err
+	}
 	_, err = d.engine.ContainerRemove(ctx, instance.UUID, client.ContainerRemoveOptions{RemoveVolumes: true})
 	if err != nil && !errdefs.IsNotFound(err) {
 		return nil, engineError("cannot remove container "+instance.UUID, err)

@@ -34,7 +34,7 @@ func TestServicesOfANetworkChangeTheOptions(t *testing.T) {
 	}
 	instance.Links[0].Data.Fields.Ports = []wire.LinkPort{{PrivatePort: 3306, PublicPort: 12345, Protocol: "tcp", IPAddress: "10.42.0.2"}}
 	instance.Data.Fields.Environment = map[string]any{"MYSQL_NAME": "mine"}
-	if p := wantedPorts(instance); p.publishAll || len(p.bindings) != 1 {
+	if p := wantedPorts(instance, wire.Place{}); p.publishAll || len(p.bindings) != 1 {
 		t.Errorf("ports %+v", p)
 	}
 	if l := links(instance); l != nil {
@@ -44,5 +44,26 @@ func TestServicesOfANetworkChangeTheOptions(t *testing.T) {
 		"MYSQL_PORT_3306_TCP_ADDR=10.42.0.2 MYSQL_PORT_3306_TCP_PORT=12345 MYSQL_PORT_3306_TCP_PROTO=tcp"
 	if got := strings.Join(environment(instance), " "); got != want {
 		t.Errorf(" got %s\nwant %s", got, want)
+	}
+}
+
+// Names are read as Docker reads them: what follows the first slash or colon may be a port.
+func TestNamesOfImages(t *testing.T) {
+	t.Parallel()
+	digest := "sha256:" + strings.Repeat("0123456789abcdef", 4)
+	for name, want := range map[string]string{
+		"busybox": "busybox:latest", "busybox:1": "busybox:1", "a/b": "a/b:latest", "a/b:1": "a/b:1", "quay.io/a/b": "quay.io/a/b:latest",
+		"docker.io/library/busybox": "busybox:latest", "host:5000/b": "host:5000/b:latest", "host:5000/a/b/c:1.2_3-x": "host:5000/a/b/c:1.2_3-x",
+		"localhost/b": "localhost/b:latest", "b@" + digest: "b@" + digest, "host:5000/a/b@" + digest: "host:5000/a/b@" + digest,
+		"host:5000/b:1@" + digest: "host:5000/b:1@" + digest,
+		"":                        "error", "a b": "error", "A": "error", "host:port/b": "error", "b@sha256:0": "error", "../b": "error", "-b": "error",
+	} {
+		got, err := imageName(&wire.Image{UUID: "docker:" + name})
+		if err != nil {
+			got = "error"
+		}
+		if got != want {
+			t.Errorf("%q is %q; want %q", name, got, want)
+		}
 	}
 }

@@ -85,6 +85,9 @@ func (s *session) startAgain(domain golibvirt.Domain, found bool, name string) e
 // success.
 func (d *Driver) Stop(ctx context.Context, cmd driver.InstanceCommand) (any, error) {
 	name := cmd.Map.Instance.UUID
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
 	s, err := d.open(ctx)
 	if err != nil {
 		return nil, err
