@@ -111,7 +111,7 @@ func simulated(*testing.T, string, string) drivertest.Subject {
 }
 
 func contained(t *testing.T, _, uuid string) drivertest.Subject {
-	needed(t, "CATTLE_TEST_DOCKER", docker.Answers(t.Context()))
+	needed(t, "CATTLE_TEST_DOCKER", docker.Answers(t.Context(), ""))
 	after(t, "docker", "rm", "-f", uuid)
 	return drivertest.Subject{ImageUUID: "docker:cattle-test/busybox:1.35", Fields: map[string]any{"command": "sleep 600"},
 		Break: func(instance map[string]any) { instance["image"] = nil }}

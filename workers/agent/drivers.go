@@ -26,11 +26,8 @@ type engine struct {
 
 // engines lists what there is.
 var engines = map[string]engine{
-	docker.Kind: {docker.Answers, func(config Config, self identity) (driver.Driver, error) {
-		return docker.New(docker.Config{
-			AgentUUID: self.agent, HostUUID: self.docker, PhysicalHostUUID: self.physicalHost,
-			Hostname: config.Hostname, HostIP: config.HostIP,
-		})
+	docker.Kind: {func(ctx context.Context) error { return docker.Answers(ctx, os.Getenv(dockerAddress)) }, func(config Config, self identity) (driver.Driver, error) {
+		return docker.New(dockerConfig(config, self, os.Getenv))
 	}},
 	libvirt.Kind: {libvirt.Answers, func(config Config, self identity) (driver.Driver, error) {
 		return libvirt.New(libvirtConfig(config, self, os.Getenv))
@@ -122,10 +119,34 @@ func (f finder) wait(ctx context.Context, one engine, must bool) error {
 	}
 }
 
+// dockerAddress is the variable with the address of the engine, where it is not the usual one.
+const dockerAddress = "CATTLE_DOCKER_URL_BASE"
+
+// dockerConfig takes what is particular to containers from the variables that older agents
+// know.
+func dockerConfig(config Config, self identity, getenv func(string) string) docker.Config {
+	server := getenv("CATTLE_CONFIG_URL")
+	if base, err := serverURL(config.URL); err == nil && server == "" {
+		server = base.String() + "/v1"
+	}
+	return docker.Config{
+		AgentUUID: self.agent, HostUUID: self.docker, PhysicalHostUUID: self.physicalHost,
+		Hostname: config.Hostname, HostIP: or(getenv("CATTLE_DOCKER_HOST_IP"), config.HostIP),
+		Engine:      getenv(dockerAddress),
+		Server:      server,
+		StopTimeout: stopTimeout(getenv),
+	}
+}
+
+// stopTimeout is how long a clean stop may take; 0 is as long as usual.
+func stopTimeout(getenv func(string) string) time.Duration {
+	seconds, _ := strconv.Atoi(getenv("CATTLE_STOP_TIMEOUT")) // what is no number is as if not given
+	return time.Duration(max(seconds, 0)) * time.Second
+}
+
 // libvirtConfig takes what is particular to virtual machines from the variables that
 // older agents know.
 func libvirtConfig(config Config, self identity, getenv func(string) string) libvirt.Config {
-	stop, _ := strconv.Atoi(getenv("CATTLE_STOP_TIMEOUT")) // what is no number is as if not given
 	screens := ""
 	if getenv("CATTLE_LIBVIRT_WEBSOCKIFY_ENABLED") == "true" {
 		screens = net.JoinHostPort(or(getenv("CATTLE_LIBVIRT_WEBSOCKIFY_LISTEN_HOST"), "0.0.0.0"), or(getenv("CATTLE_LIBVIRT_WEBSOCKIFY_LISTEN_PORT"), "9343"))
@@ -139,7 +160,7 @@ func libvirtConfig(config Config, self identity, getenv func(string) string) lib
 		Type:         getenv("CATTLE_LIBVIRT_TYPE"),
 		VNC:          getenv("CATTLE_LIBVIRT_VNC_LISTEN"),
 		Screens:      screens,
-		StopTimeout:  time.Duration(max(stop, 0)) * time.Second,
+		StopTimeout:  stopTimeout(getenv),
 	}
 }
 

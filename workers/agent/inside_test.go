@@ -211,3 +211,17 @@ func TestWhatAHostServes(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatTheVariablesOfOlderAgentsMeanToDocker(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{}
+	config, self := Config{URL: "http://10.0.0.1:8080/v1/schemas", HostIP: "10.0.0.2", Hostname: "node"}, identity{agent: "A", physicalHost: "P", docker: "D"}
+	getenv := func(name string) string { return env[name] }
+	if got := dockerConfig(config, self, getenv); got.HostIP != "10.0.0.2" || got.Engine != "" || got.StopTimeout != 0 || got.Server != "http://10.0.0.1:8080/v1" || got.HostUUID != "D" {
+		t.Errorf("without any: %+v", got)
+	}
+	env = map[string]string{"CATTLE_DOCKER_HOST_IP": "192.0.2.1", "CATTLE_DOCKER_URL_BASE": "unix:///x", "CATTLE_STOP_TIMEOUT": "7", "CATTLE_CONFIG_URL": "http://c/v1"}
+	if got := dockerConfig(config, self, getenv); got.HostIP != "192.0.2.1" || got.Engine != "unix:///x" || got.StopTimeout != 7*time.Second || got.Server != "http://c/v1" {
+		t.Errorf("with all: %+v", got)
+	}
+}

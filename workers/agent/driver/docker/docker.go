@@ -39,6 +39,8 @@ type Config struct {
 	HostIP string
 	// Engine is the address of the engine; "" asks DOCKER_HOST, then the local socket.
 	Engine string
+	// Server is where the server is, for agents in containers.
+	Server string
 	// Logins is the directory of the config.json that docker login writes; "" asks
 	// DOCKER_CONFIG, then .docker of the home directory.
 	Logins string
@@ -76,9 +78,9 @@ func New(config Config) (*Driver, error) {
 	return &Driver{config: config, engine: engine}, nil
 }
 
-// Answers tells whether an engine does, at its usual address.
-func Answers(ctx context.Context) error {
-	d, err := New(Config{})
+// Answers tells whether an engine does, at an address as in Config.
+func Answers(ctx context.Context, address string) error {
+	d, err := New(Config{Engine: address})
 	if err != nil {
 		return err
 	}

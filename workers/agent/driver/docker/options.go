@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
+	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -49,7 +51,7 @@ func (d *Driver) options(instance *wire.Instance, host wire.Place) (client.Conta
 		return none, err
 	}
 	config := &container.Config{
-		Image: image, Cmd: command, Env: environment(instance), WorkingDir: fields.Directory, User: fields.User,
+		Image: image, Cmd: command, Env: environment(instance, d.config.Server), WorkingDir: fields.Directory, User: fields.User,
 		Hostname: first(instance.Hostname, fields.Hostname), ExposedPorts: ports.exposed, Volumes: anonymous,
 	}
 	around := &container.HostConfig{
@@ -104,8 +106,14 @@ func command(fields *wire.InstanceFields) ([]string, error) {
 	}
 }
 
-func environment(instance *wire.Instance) []string {
+// environment is what the user asks for, and what links and an agent have to know. An agent
+// in a container is told where the server is, unless that leads to the host itself, as
+// through a tunnel, where the container would find nobody.
+func environment(instance *wire.Instance, server string) []string {
 	env := map[string]string{}
+	if at, err := url.Parse(server); err == nil && instance.AgentID != 0 && at.Hostname() != "" && at.Hostname() != "localhost" && !net.ParseIP(at.Hostname()).IsLoopback() {
+		env["CATTLE_CONFIG_URL"] = server
+	}
 	if serves(instance, "linkService") {
 		linkEnvironment(env, instance)
 	}

@@ -42,8 +42,20 @@ func TestServicesOfANetworkChangeTheOptions(t *testing.T) {
 	}
 	want := "MYSQL_NAME=mine MYSQL_PORT=tcp://10.42.0.2:12345 MYSQL_PORT_3306_TCP=tcp://10.42.0.2:12345 " +
 		"MYSQL_PORT_3306_TCP_ADDR=10.42.0.2 MYSQL_PORT_3306_TCP_PORT=12345 MYSQL_PORT_3306_TCP_PROTO=tcp"
-	if got := strings.Join(environment(instance), " "); got != want {
+	if got := strings.Join(environment(instance, "http://10.0.0.1:8080/v1"), " "); got != want {
 		t.Errorf(" got %s\nwant %s", got, want)
+	}
+}
+
+func TestAnAgentInAContainerIsToldWhereTheServerIs(t *testing.T) {
+	t.Parallel()
+	for server, want := range map[string]string{
+		"http://10.0.0.1:8080/v1": "CATTLE_CONFIG_URL=http://10.0.0.1:8080/v1", "https://cattle.example/v1": "CATTLE_CONFIG_URL=https://cattle.example/v1",
+		"http://localhost:4711/v1": "", "http://127.0.0.1:8080/v1": "", "http://[::1]:8080/v1": "", "": "",
+	} {
+		if got := strings.Join(environment(&wire.Instance{AgentID: 5}, server), " "); got != want {
+			t.Errorf("with %q it is told %q", server, got)
+		}
 	}
 }
 
