@@ -26,7 +26,13 @@ type point struct {
 	after bool
 }
 
+// never is no step of any work.
+var never = point{-1, false}
+
 func (p point) String() string {
+	if p == never {
+		return "undisturbed"
+	}
 	return fmt.Sprintf("%s step %d", map[bool]string{true: "after", false: "before"}[p.after], p.step)
 }
 
@@ -50,8 +56,12 @@ func newEngineWay(t *testing.T) *engineWay {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	engine := strings.TrimPrefix(os.Getenv("DOCKER_HOST"), "unix://")
+	if engine == "" {
+		engine = "/var/run/docker.sock"
+	}
 	w := &engineWay{socket: filepath.Join(dir, "docker.sock"), to: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", "/var/run/docker.sock")
+		return (&net.Dialer{}).DialContext(ctx, "unix", engine)
 	}}}
 	ln, err := net.Listen("unix", w.socket)
 	if err != nil {
@@ -114,6 +124,18 @@ func (w *engineWay) pulls(at point) {
 	}
 }
 
+// changing lets an engine do little at a time: one of the versions that are about takes
+// locks in two orders when many containers leave a network at once, and stands still for ever.
+var changing = make(chan struct{}, 2)
+
+func (w *engineWay) ask(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodGet && !strings.HasSuffix(r.URL.Path, "/wait") {
+		changing <- struct{}{}
+		defer func() { <-changing }()
+	}
+	return w.to.RoundTrip(r)
+}
+
 func (w *engineWay) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	n := w.step(r)
 	w.pulls(point{n, false})
@@ -125,7 +147,7 @@ func (w *engineWay) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	}
 	to := r.Clone(context.WithoutCancel(r.Context())) // what Docker has heard of it does
 	to.RequestURI, to.URL.Scheme, to.URL.Host = "", "http", "docker"
-	resp, err := w.to.RoundTrip(to)
+	resp, err := w.ask(to)
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -162,96 +184,143 @@ func (w *engineWay) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 type plugged struct {
 	t       *testing.T
 	p       *program // the API
+	name    string
 	engine  *engineWay
-	cable   *faulty.Proxy // from the agent to its gateway
+	cable   *faulty.Proxy // from the agent to its gateway, unless it has an island
+	island  *island
 	agent   *program
 	restart func() *program // of the agent
 	gateway *program
 	another func() *program // a gateway at the same address
 	host    string
-	network string         // in which a container has an address of Docker's
-	apart   sync.WaitGroup // who mends what was pulled
+	network string // in which a container has an address of Docker's
+
+	at     point // where the plug is pulled
+	pull   func(h *plugged)
+	apart  sync.WaitGroup // who mends what was pulled
+	came   bool           // to the point
+	limit  time.Time      // of the present part of the story
+	uuid   string         // of the container
+	path   string
+	volume string
 }
 
 // plug is what is pulled, and mended a moment later.
 type plug struct {
 	name string
-	pull func(h *plugged)
+	// ways are in how many ways it is pulled, each at each point.
+	ways []func(h *plugged)
 	// beside says that the agent works on while it is out: after a step is then as good as
-	// before the next. Who loses his connection again and again is slower to come back each
-	// time, so that each point has a host of its own.
+	// before the next.
 	beside bool
+	// own is what a host has for itself, so that it may be pulled.
+	own equipment
 }
+
+type equipment int
+
+const (
+	ownCable equipment = iota
+	ownGateway
+	ownIsland // a network of its own
+)
 
 var plugs = []plug{
-	{"Docker", func(h *plugged) {
+	{name: "Docker", ways: []func(h *plugged){func(h *plugged) {
 		h.engine.refuse(true)
-		h.mend(func() { h.engine.refuse(false) })
-	}, false},
-	{"the agent", func(h *plugged) {
+		h.mend(aMoment, func() { h.engine.refuse(false) })
+	}}},
+	{name: "the agent", ways: []func(h *plugged){func(h *plugged) {
 		h.agent.kill()
-		h.mend(func() { h.agent = h.restart() })
-	}, false},
-	{"the gateway", func(h *plugged) {
+		h.mend(aMoment, func() { h.agent = h.restart() })
+	}}},
+	{name: "the gateway", beside: true, own: ownGateway, ways: []func(h *plugged){func(h *plugged) {
 		h.gateway.kill()
-		h.mend(func() { h.gateway = h.another() })
-	}, true},
-	{"the network", func(h *plugged) {
+		h.mend(aMoment, func() { h.gateway = h.another() })
+	}}},
+	{name: "the network", beside: true, ways: []func(h *plugged){func(h *plugged) {
 		h.cable.Refuse(true)
-		h.mend(func() { h.cable.Refuse(false) })
-	}, true},
-	{"the network, without a word", func(h *plugged) {
+		h.mend(aMoment, func() { h.cable.Refuse(false) })
+	}}},
+	{name: "the network, without a word", beside: true, ways: []func(h *plugged){func(h *plugged) {
 		h.cable.Stall(true)
-		h.mend(func() { h.cable.Stall(false) })
-	}, false},
+		h.mend(aMoment, func() { h.cable.Stall(false) })
+	}}},
+	{name: "the network, both ways and one way only", beside: true, own: ownIsland, ways: []func(h *plugged){
+		func(h *plugged) { h.loses(true, true) }, func(h *plugged) { h.loses(true, false) }, func(h *plugged) { h.loses(false, true) },
+	}},
 }
 
-func (h *plugged) mend(f func()) {
+// aMoment is over before anybody gives up a connection on which nothing comes; aWhile is not.
+const aMoment, aWhile = 700 * time.Millisecond, cableTime + 2*time.Second
+
+func (h *plugged) loses(out, in bool) {
+	h.island.lose(out, in)
+	h.mend(aWhile, h.island.heal)
+}
+
+func (h *plugged) mend(after time.Duration, f func()) {
 	h.apart.Go(func() {
-		<-time.After(700 * time.Millisecond)
+		<-time.After(after)
 		f()
 	})
 }
 
-// host joins one more host to an installation in parts.
-func (in *installation) plugged(t *testing.T, p *program) *plugged {
+// plugged starts one more host of an installation in parts. shared is the gateway for those
+// that have none of their own.
+func (in *installation) plugged(t *testing.T, p, shared *program, own equipment) *plugged {
 	t.Helper()
 	in, p = &installation{t, in.env}, &program{t: t, url: p.url}
-	h := &plugged{t: t, p: p, engine: newEngineWay(t)}
 	port := freePort(t)
-	h.another = func() *program { return in.part("gateway", "CATTLE_HTTP_PORT="+port) }
-	h.gateway = h.another()
-	h.cable = way(t, strings.TrimPrefix(balanced(p, h.gateway), "http://"), nil)
-	name := "plugged-" + port
-	env := []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_HOSTNAME=" + name, "DOCKER_HOST=unix://" + h.engine.socket}
+	h := &plugged{t: t, p: p, name: "plugged-" + port, engine: newEngineWay(t), island: mainland(t), gateway: shared}
+	server := shared.url
+	switch own {
+	case ownGateway:
+		h.another = func() *program { return in.part("gateway", "CATTLE_HTTP_PORT="+port) }
+		h.gateway = h.another()
+		server = balanced(p, h.gateway)
+	case ownIsland:
+		h.island = newIsland(t)
+		server = strings.Replace(server, "127.0.0.1", h.island.server, 1)
+	case ownCable:
+		h.cable = way(t, strings.TrimPrefix(server, "http://"), nil)
+		server = "http://" + h.cable.Address()
+	}
+	env := []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_HOSTNAME=" + h.name, "DOCKER_HOST=unix://" + h.engine.socket}
 	h.restart = func() *program {
-		return start(t, env, "agent", "--url", "http://"+h.cable.Address(), "--drivers", "docker")
+		args := h.island.inside(os.Args[0], "agent", "--url", server, "--drivers", "docker")
+		return startFrom(t, args[0], env, args[1:]...)
 	}
 	h.agent = h.restart()
-	until(t, "the host to join", 30*time.Second, func() bool {
-		for _, o := range p.list("/v1/hosts?kind=docker&state=active&name_prefix=" + name) {
+	return h
+}
+
+func (h *plugged) joins() {
+	h.t.Helper()
+	until(h.t, "the host to join", 30*time.Second, func() bool {
+		for _, o := range h.p.list("/v1/hosts?kind=docker&state=active&name_prefix=" + h.name) {
 			h.host = o.id()
 		}
-		for _, o := range p.list("/v1/networks?uuid=unmanaged&state=active") {
+		for _, o := range h.p.list("/v1/networks?uuid=unmanaged&state=active") {
 			h.network = o.id()
 		}
 		return h.host != "" && h.network != ""
 	})
-	return h
 }
 
 // agrees waits until the host has of a container what the record says.
-func (h *plugged) agrees(path, uuid, state, what string) {
+func (h *plugged) agrees(path, state, what string) {
 	h.t.Helper()
 	last := ""
+	what += ", " + h.at.String()
 	defer func() {
 		if h.t.Failed() {
 			h.t.Logf("%s: %s", what, last)
 		}
 	}()
-	until(h.t, what+": the host and the record to agree", 60*time.Second, func() bool {
+	until(h.t, what+": the host and the record to agree", time.Until(h.limit), func() bool {
 		_, o := h.p.ask("GET", path, nil)
-		out, err := exec.Command("docker", "ps", "-a", "--no-trunc", "--filter", "label=io.cattle.instance.uuid="+uuid, "--format", "{{.ID}}").Output()
+		out, err := exec.Command("docker", "ps", "-a", "--no-trunc", "--filter", "label=io.cattle.instance.uuid="+h.uuid, "--format", "{{.ID}}").Output()
 		if err != nil {
 			h.t.Fatal(err)
 		}
@@ -279,55 +348,96 @@ func (h *plugged) agrees(path, uuid, state, what string) {
 
 // A plug is pulled at each step of what the agent does with Docker to start a container and
 // to remove it, before and after the step, and put in again: in the end the container runs,
-// once, or is gone, as the record says.
+// once, or is gone, as the record says. Each point has a host of its own, and all hosts go
+// through the story together.
 func TestAPlugIsPulledAtEachStep(t *testing.T) {
 	t.Parallel()
 	needEngine(t)
 	in := &installation{t, []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_DB_URL=" + testkit.PostgresSchema(t), "CATTLE_REDIS_URL=" + testkit.RedisDB(t),
-		"CATTLE_AGENT_TIMEOUT_MILLIS=2000", "CATTLE_PROCESS_RETRY_BACKOFF_MAX_MS=2000"}}
-	p := in.part("api,worker,scheduler")
+		"CATTLE_AGENT_TIMEOUT_MILLIS=2000", "CATTLE_PROCESS_RETRY_BACKOFF_MAX_MS=2000", "CATTLE_API_SECURITY_ENABLED=false"}}
+	p, gateway := in.part("api,worker,scheduler"), in.part("api,gateway", "CATTLE_HTTP_HOST=0.0.0.0")
+	undisturbed := in.plugged(t, p, gateway, ownCable)
+	undisturbed.at = never
+	steps := tell(undisturbed)
+	t.Logf("a start has the steps %q, a removal %q", steps[0], steps[1])
 	for _, plug := range plugs {
 		t.Run(plug.name, func(t *testing.T) {
 			t.Parallel()
-			var h *plugged
-			for step, more := 1, true; more; step++ {
-				for _, after := range []bool{false, true} {
-					if plug.beside && after {
-						continue
+			var hosts []*plugged
+			for _, pull := range plug.ways {
+				for step := range max(len(steps[0]), len(steps[1])) {
+					for _, after := range []bool{false, true} {
+						if plug.beside && after {
+							continue
+						}
+						h := in.plugged(t, p, gateway, plug.own)
+						h.at, h.pull = point{step + 1, after}, pull
+						hosts = append(hosts, h)
 					}
-					if h == nil || plug.beside {
-						h = in.plugged(t, p)
-					}
-					more = h.tell(point{step, after}, func() { plug.pull(h) })
+				}
+			}
+			tell(hosts...)
+			for _, h := range hosts {
+				if !h.came {
+					t.Errorf("there was no point %s", h.at)
 				}
 			}
 		})
 	}
 }
 
-// tell starts a container and removes it, and pulls at a point of the one, then of the
-// other; more tells whether the point was come to.
-func (h *plugged) tell(at point, pull func()) (more bool) {
-	h.engine.arm(at, pull)
-	status, c := h.p.ask("POST", "/v1/containers", object{"imageUuid": "docker:" + image, "command": "sleep", "commandArgs": []string{"300"}, "requestedHostId": h.host,
-		"networkIds": []string{h.network}})
-	if status != 201 {
-		h.t.Fatalf("refused: %v", c)
+// tell starts a container on each host and removes it, and pulls at the point of the host in
+// the one, then in the other. It answers with the most steps that each has had.
+func tell(hosts ...*plugged) (steps [2][]string) {
+	for _, h := range hosts {
+		h.joins()
 	}
-	uuid, _ := c["uuid"].(string)
-	path := "/v1/containers/" + c.id()
-	h.t.Cleanup(func() { _ = exec.Command("docker", "rm", "-f", uuid).Run() })
-	h.agrees(path, uuid, "running", "a start, "+at.String())
-	started, _ := h.engine.disarm()
+	begin := time.Now()
+	for _, h := range hosts {
+		h.arm()
+		status, c := h.p.ask("POST", "/v1/containers", object{"imageUuid": "docker:" + image, "command": "sh", "commandArgs": []string{"-c", "trap exit TERM; sleep 300 & wait"},
+			"requestedHostId": h.host, "networkIds": []string{h.network}})
+		if status != 201 {
+			h.t.Fatalf("refused: %v", c)
+		}
+		h.uuid, _ = c["uuid"].(string)
+		h.path = "/v1/containers/" + c.id()
+		h.t.Cleanup(func() { _ = exec.Command("docker", "rm", "-f", h.uuid).Run() })
+	}
+	for _, h := range hosts {
+		h.agrees(h.path, "running", "a start")
+		steps[0] = h.disarm(steps[0])
+	}
+	started := time.Now()
+	for _, h := range hosts {
+		h.arm()
+		h.p.ask("DELETE", h.path, nil)
+	}
+	for _, h := range hosts {
+		until(h.t, "it to be removed", time.Until(h.limit), func() bool { _, o := h.p.ask("GET", h.path, nil); return o.state() == "removed" })
+		h.volume = "/v1/volumes/" + h.p.list(h.path + "/volumes")[0].id()
+		h.p.ask("POST", h.volume+"/?action=purge", object{})
+	}
+	for _, h := range hosts {
+		h.agrees(h.volume, "purged", "a removal")
+		steps[1] = h.disarm(steps[1])
+	}
+	hosts[0].t.Logf("on %d hosts all starts took %s, all removals %s", len(hosts), started.Sub(begin).Round(10*time.Millisecond), time.Since(started).Round(10*time.Millisecond))
+	return steps
+}
+
+func (h *plugged) arm() {
+	h.limit = time.Now().Add(aWhile + 60*time.Second)
+	h.engine.arm(h.at, func() { h.pull(h) })
+}
+
+// disarm ends a part of the story, and gives its steps if they are the most.
+func (h *plugged) disarm(most []string) []string {
+	pulled, steps := h.engine.disarm()
 	h.apart.Wait()
-	h.engine.arm(at, pull)
-	h.p.ask("DELETE", path, nil)
-	until(h.t, "it to be removed", 60*time.Second, func() bool { _, o := h.p.ask("GET", path, nil); return o.state() == "removed" })
-	volume := "/v1/volumes/" + h.p.list(path + "/volumes")[0].id()
-	h.p.ask("POST", volume+"/?action=purge", object{})
-	h.agrees(volume, uuid, "purged", "a removal, "+at.String())
-	removed, steps := h.engine.disarm()
-	h.apart.Wait()
-	h.t.Logf("%s: a start, %v, and a removal, %v, of which the last had the steps %q", at, started, removed, steps)
-	return started || removed
+	h.came = h.came || pulled
+	if len(steps) > len(most) {
+		return steps
+	}
+	return most
 }

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -29,13 +28,10 @@ import (
 
 // sshHost is a machine that lets somebody log in.
 type sshHost struct {
-	t       *testing.T
-	dir     string
-	netns   string // "" is the network of this machine
-	address string // of the host
-	server  string // of this machine, as the host sees it
-	port    string
-	sshd    *exec.Cmd
+	*island
+	dir  string
+	port string
+	sshd *exec.Cmd
 }
 
 // inside is run as root, with the folder of the host as $1, before its sshd. Of the
@@ -52,16 +48,12 @@ if [ -e "$1/systemctl" ]; then
 fi
 exec /usr/sbin/sshd -D -e -f "$1/sshd_config"`
 
-var subnets atomic.Int32
-
 // newSSHHost makes a host. own gives it a network of its own.
 func newSSHHost(t *testing.T, own bool) *sshHost {
 	t.Helper()
-	h := &sshHost{t: t, dir: t.TempDir(), address: "127.0.0.1", server: "127.0.0.1", port: "22"}
+	h := &sshHost{island: mainland(t), dir: t.TempDir(), port: freePort(t)}
 	if own {
-		h.network()
-	} else {
-		h.port = freePort(t)
+		h.island, h.port = newIsland(t), "22"
 	}
 	for name, text := range map[string]string{
 		"passwd":      "root:x:0:0:root:/root:/bin/sh\nsshd:x:100:65534::/run/sshd:/usr/sbin/nologin\nhilda:x:4242:4242::/tmp:/bin/sh\n",
@@ -88,25 +80,6 @@ func newSSHHost(t *testing.T, own bool) *sshHost {
 	return h
 }
 
-// network joins the host to this machine by a cable.
-func (h *sshHost) network() {
-	n := subnets.Add(1)
-	h.netns = fmt.Sprintf("cattle%d-%d", os.Getpid(), n)
-	block := (os.Getpid() + int(n)) % 16384 * 4 // tests of several programs may run at once
-	h.server, h.address = fmt.Sprintf("10.77.%d.%d", block/256, block%256+1), fmt.Sprintf("10.77.%d.%d", block/256, block%256+2)
-	cable := fmt.Sprintf("ct%d-%d", os.Getpid()%1_000_000, n)
-	h.t.Cleanup(func() { _ = exec.Command("ip", "netns", "delete", h.netns).Run() })
-	for _, line := range []string{
-		"netns add NS", "link add CABLE type veth peer name eth0 netns NS", "address add " + h.server + "/30 dev CABLE", "link set CABLE up",
-		"-n NS address add " + h.address + "/30 dev eth0", "-n NS link set eth0 up", "-n NS link set lo up",
-	} {
-		line = strings.NewReplacer("NS", h.netns, "CABLE", cable).Replace(line)
-		if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
-			h.t.Fatalf("ip %s: %s", line, out)
-		}
-	}
-}
-
 func (h *sshHost) write(name, text string) {
 	h.t.Helper()
 	if err := os.WriteFile(filepath.Join(h.dir, name), []byte(text), 0o644); err != nil {
@@ -128,14 +101,6 @@ func (h *sshHost) newKey() {
 	if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
-}
-
-// command runs something in the network of the host.
-func (h *sshHost) command(args ...string) *exec.Cmd {
-	if h.netns != "" {
-		args = append([]string{"nsenter", "--net=/run/netns/" + h.netns}, args...)
-	}
-	return exec.Command(args[0], args[1:]...)
 }
 
 func (h *sshHost) start() {
@@ -375,12 +340,4 @@ func TestAHostThatLosesItsCableIsNoticed(t *testing.T) {
 	h.cable("up")
 	until(t, "it to be back", 60*time.Second, func() bool { return strings.Contains(why(p, agent), `"nothing: it is active"`) })
 	p.becomes(host, "active")
-}
-
-// cable plugs the cable of the host in, or out.
-func (h *sshHost) cable(way string) {
-	h.t.Helper()
-	if out, err := exec.Command("ip", "-n", h.netns, "link", "set", "eth0", way).CombinedOutput(); err != nil {
-		h.t.Fatalf("ip: %s", out)
-	}
 }
