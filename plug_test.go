@@ -36,63 +36,106 @@ func (p point) String() string {
 	return fmt.Sprintf("%s step %d", map[bool]string{true: "after", false: "before"}[p.after], p.step)
 }
 
-// engineWay is a way to the Docker engine of this machine on which what an agent asks for
-// is counted, and a plug is pulled at one point.
-type engineWay struct {
-	socket string
-	to     http.RoundTripper
-
+// steps counts what an agent does, and a plug is pulled at one point of it.
+type steps struct {
 	mu    sync.Mutex
 	at    point
 	pull  func() // nil while nobody waits for the point
-	steps []string
+	taken []string
 	down  bool
+}
+
+// arm counts from now on, and pulls at a point.
+func (s *steps) arm(at point, pull func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at, s.pull, s.taken = at, pull, nil
+}
+
+// disarm tells whether the point was come to, and which steps there were.
+func (s *steps) disarm() (pulled bool, taken []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pulled, taken = s.pull == nil, s.taken
+	s.pull, s.taken = nil, nil
+	return pulled, taken
+}
+
+func (s *steps) refuse(yes bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = yes
+}
+
+func (s *steps) refuses() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.down
+}
+
+// take counts a step; 0 while nobody waits for one.
+func (s *steps) take(what string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pull == nil {
+		return 0
+	}
+	s.taken = append(s.taken, what)
+	return len(s.taken)
+}
+
+// pulls pulls the plug if this is the point.
+func (s *steps) pulls(at point) {
+	s.mu.Lock()
+	pull := s.pull
+	here := pull != nil && at == s.at
+	if here {
+		s.pull = nil
+	}
+	s.mu.Unlock()
+	if here {
+		pull()
+	}
+}
+
+// engineWay is a way to the Docker engine of this machine on which what an agent asks for
+// is counted.
+type engineWay struct {
+	steps
+	socket string
+	to     http.RoundTripper
 }
 
 func newEngineWay(t *testing.T) *engineWay {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "plug") // the path of a socket is short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	engine := strings.TrimPrefix(os.Getenv("DOCKER_HOST"), "unix://")
 	if engine == "" {
 		engine = "/var/run/docker.sock"
 	}
-	w := &engineWay{socket: filepath.Join(dir, "docker.sock"), to: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	w := &engineWay{to: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", engine)
 	}}}
-	ln, err := net.Listen("unix", w.socket)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var ln net.Listener
+	ln, w.socket = listenUnix(t)
 	server := &http.Server{Handler: w}
 	go func() { _ = server.Serve(ln) }()
 	t.Cleanup(func() { _ = server.Close() })
 	return w
 }
 
-// arm counts from now on, and pulls at a point.
-func (w *engineWay) arm(at point, pull func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.at, w.pull, w.steps = at, pull, nil
-}
-
-// disarm tells whether the point was come to, and which steps there were.
-func (w *engineWay) disarm() (pulled bool, steps []string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	pulled, steps = w.pull == nil, w.steps
-	w.pull, w.steps = nil, nil
-	return pulled, steps
-}
-
-func (w *engineWay) refuse(yes bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.down = yes
+// listenUnix listens at a path that is short enough.
+func listenUnix(t *testing.T) (ln net.Listener, path string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "plug")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	path = filepath.Join(dir, "sock")
+	if ln, err = net.Listen("unix", path); err != nil {
+		t.Fatal(err)
+	}
+	return ln, path
 }
 
 // step counts a request; those by which an agent looks around are none.
@@ -101,27 +144,10 @@ func (w *engineWay) step(r *http.Request) int {
 	if i := strings.Index(path[1:], "/"); i > 0 && strings.HasPrefix(path, "/v1.") {
 		path = path[i+1:]
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.pull == nil || path == "/_ping" || path == "/containers/json" || path == "/info" || path == "/version" || path == "/events" {
+	if path == "/_ping" || path == "/containers/json" || path == "/info" || path == "/version" || path == "/events" {
 		return 0
 	}
-	w.steps = append(w.steps, r.Method+" "+path)
-	return len(w.steps)
-}
-
-// pulls pulls the plug if this is the point.
-func (w *engineWay) pulls(at point) {
-	w.mu.Lock()
-	pull := w.pull
-	here := pull != nil && at == w.at
-	if here {
-		w.pull = nil
-	}
-	w.mu.Unlock()
-	if here {
-		pull()
-	}
+	return w.take(r.Method + " " + path)
 }
 
 // changing lets an engine do little at a time: one of the versions that are about takes
@@ -139,10 +165,7 @@ func (w *engineWay) ask(r *http.Request) (*http.Response, error) {
 func (w *engineWay) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	n := w.step(r)
 	w.pulls(point{n, false})
-	w.mu.Lock()
-	down := w.down
-	w.mu.Unlock()
-	if down || r.Context().Err() != nil {
+	if w.refuses() || r.Context().Err() != nil {
 		panic(http.ErrAbortHandler)
 	}
 	to := r.Clone(context.WithoutCancel(r.Context())) // what Docker has heard of it does
@@ -157,10 +180,7 @@ func (w *engineWay) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 		resp.Body = io.NopCloser(strings.NewReader(string(body)))
 	}
 	w.pulls(point{n, true})
-	w.mu.Lock()
-	down = w.down
-	w.mu.Unlock()
-	if down || r.Context().Err() != nil {
+	if w.refuses() || r.Context().Err() != nil {
 		panic(http.ErrAbortHandler)
 	}
 	for name, values := range resp.Header {
@@ -180,12 +200,67 @@ func (w *engineWay) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (w *engineWay) kind() string { return "docker" }
+
+func (w *engineWay) agent(_, program string, args ...string) (env, command []string) {
+	return []string{"DOCKER_HOST=unix://" + w.socket}, append([]string{program}, args...)
+}
+
+// instance is in a network in which it has an address of Docker's.
+func (w *engineWay) instance(h *plugged) (kind string, body object) {
+	networks := h.p.list("/v1/networks?uuid=unmanaged&state=active")
+	if len(networks) != 1 {
+		h.t.Fatalf("the networks are %v", networks)
+	}
+	return "containers", object{"imageUuid": "docker:" + image, "command": "sh", "commandArgs": []string{"-c", "trap exit TERM; sleep 300 & wait"},
+		"networkIds": []string{networks[0].id()}}
+}
+
+func (w *engineWay) forget(uuid string) { _ = exec.Command("docker", "rm", "-f", uuid).Run() }
+
+func (w *engineWay) has(h *plugged, o object) (n int, same bool, seen string) {
+	out, err := exec.Command("docker", "ps", "-a", "--no-trunc", "--filter", "label=io.cattle.instance.uuid="+h.uuid, "--format", "{{.ID}}").Output()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	ids := strings.Fields(string(out))
+	if len(ids) != 1 {
+		return len(ids), false, fmt.Sprint(ids)
+	}
+	var there []struct {
+		State           struct{ Running bool }
+		NetworkSettings struct{ IPAddress string }
+	}
+	if out, err := exec.Command("docker", "inspect", ids[0]).Output(); err != nil || json.Unmarshal(out, &there) != nil || len(there) != 1 {
+		return 1, false, "it has just gone"
+	}
+	return 1, there[0].State.Running && o["primaryIpAddress"] == there[0].NetworkSettings.IPAddress, fmt.Sprintf("%+v", there[0])
+}
+
+// machinery is what a host runs its instances with.
+type machinery interface {
+	arm(at point, pull func())
+	disarm() (pulled bool, taken []string)
+	refuse(yes bool)
+	// kind is that of the hosts.
+	kind() string
+	// agent is how an agent with that home is started that uses it.
+	agent(home, program string, args ...string) (env, command []string)
+	// instance is what is asked for.
+	instance(h *plugged) (collection string, body object)
+	// has tells how much there is of the instance, and whether it is as the record says.
+	has(h *plugged, o object) (n int, same bool, seen string)
+	// forget removes it in any case.
+	forget(uuid string)
+}
+
 // plugged is a host with all that can be pulled out of it.
 type plugged struct {
 	t       *testing.T
 	p       *program // the API
 	name    string
-	engine  *engineWay
+	home    string
+	engine  machinery
 	cable   *faulty.Proxy // from the agent to its gateway, unless it has an island
 	island  *island
 	agent   *program
@@ -193,14 +268,13 @@ type plugged struct {
 	gateway *program
 	another func() *program // a gateway at the same address
 	host    string
-	network string // in which a container has an address of Docker's
 
 	at     point // where the plug is pulled
 	pull   func(h *plugged)
 	apart  sync.WaitGroup // who mends what was pulled
 	came   bool           // to the point
 	limit  time.Time      // of the present part of the story
-	uuid   string         // of the container
+	uuid   string         // of the instance
 	path   string
 	volume string
 }
@@ -226,29 +300,39 @@ const (
 )
 
 var plugs = []plug{
-	{name: "Docker", ways: []func(h *plugged){func(h *plugged) {
-		h.engine.refuse(true)
-		h.mend(aMoment, func() { h.engine.refuse(false) })
-	}}},
-	{name: "the agent", ways: []func(h *plugged){func(h *plugged) {
-		h.agent.kill()
-		h.mend(aMoment, func() { h.agent = h.restart() })
-	}}},
-	{name: "the gateway", beside: true, own: ownGateway, ways: []func(h *plugged){func(h *plugged) {
-		h.gateway.kill()
-		h.mend(aMoment, func() { h.gateway = h.another() })
-	}}},
-	{name: "the network", beside: true, ways: []func(h *plugged){func(h *plugged) {
-		h.cable.Refuse(true)
-		h.mend(aMoment, func() { h.cable.Refuse(false) })
-	}}},
-	{name: "the network, without a word", beside: true, ways: []func(h *plugged){func(h *plugged) {
-		h.cable.Stall(true)
-		h.mend(aMoment, func() { h.cable.Stall(false) })
-	}}},
+	{name: "Docker", ways: []func(h *plugged){pullEngine}},
+	{name: "the agent", ways: []func(h *plugged){pullAgent}},
+	{name: "the gateway", beside: true, own: ownGateway, ways: []func(h *plugged){pullGateway}},
+	{name: "the network", beside: true, ways: []func(h *plugged){pullNetwork}},
+	{name: "the network, without a word", beside: true, ways: []func(h *plugged){stallNetwork}},
 	{name: "the network, both ways and one way only", beside: true, own: ownIsland, ways: []func(h *plugged){
 		func(h *plugged) { h.loses(true, true) }, func(h *plugged) { h.loses(true, false) }, func(h *plugged) { h.loses(false, true) },
 	}},
+}
+
+func pullEngine(h *plugged) {
+	h.engine.refuse(true)
+	h.mend(aMoment, func() { h.engine.refuse(false) })
+}
+
+func pullAgent(h *plugged) {
+	h.agent.kill()
+	h.mend(aMoment, func() { h.agent = h.restart() })
+}
+
+func pullGateway(h *plugged) {
+	h.gateway.kill()
+	h.mend(aMoment, func() { h.gateway = h.another() })
+}
+
+func pullNetwork(h *plugged) {
+	h.cable.Refuse(true)
+	h.mend(aMoment, func() { h.cable.Refuse(false) })
+}
+
+func stallNetwork(h *plugged) {
+	h.cable.Stall(true)
+	h.mend(aMoment, func() { h.cable.Stall(false) })
 }
 
 // aMoment is over before anybody gives up a connection on which nothing comes; aWhile is not.
@@ -268,11 +352,11 @@ func (h *plugged) mend(after time.Duration, f func()) {
 
 // plugged starts one more host of an installation in parts. shared is the gateway for those
 // that have none of their own.
-func (in *installation) plugged(t *testing.T, p, shared *program, own equipment) *plugged {
+func (in *installation) plugged(t *testing.T, p, shared *program, engine machinery, own equipment) *plugged {
 	t.Helper()
 	in, p = &installation{t, in.env}, &program{t: t, url: p.url}
 	port := freePort(t)
-	h := &plugged{t: t, p: p, name: "plugged-" + port, engine: newEngineWay(t), island: mainland(t), gateway: shared}
+	h := &plugged{t: t, p: p, name: "plugged-" + port, home: t.TempDir(), engine: engine, island: mainland(t), gateway: shared}
 	server := shared.url
 	switch own {
 	case ownGateway:
@@ -286,11 +370,9 @@ func (in *installation) plugged(t *testing.T, p, shared *program, own equipment)
 		h.cable = way(t, strings.TrimPrefix(server, "http://"), nil)
 		server = "http://" + h.cable.Address()
 	}
-	env := []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_HOSTNAME=" + h.name, "DOCKER_HOST=unix://" + h.engine.socket}
-	h.restart = func() *program {
-		args := h.island.inside(os.Args[0], "agent", "--url", server, "--drivers", "docker")
-		return startFrom(t, args[0], env, args[1:]...)
-	}
+	env, args := engine.agent(h.home, os.Args[0], "agent", "--url", server, "--drivers", engine.kind())
+	env, args = append([]string{"CATTLE_HOME=" + h.home, "CATTLE_HOSTNAME=" + h.name}, env...), h.island.inside(args...)
+	h.restart = func() *program { return startFrom(t, args[0], env, args[1:]...) }
 	h.agent = h.restart()
 	return h
 }
@@ -298,17 +380,14 @@ func (in *installation) plugged(t *testing.T, p, shared *program, own equipment)
 func (h *plugged) joins() {
 	h.t.Helper()
 	until(h.t, "the host to join", 30*time.Second, func() bool {
-		for _, o := range h.p.list("/v1/hosts?kind=docker&state=active&name_prefix=" + h.name) {
+		for _, o := range h.p.list("/v1/hosts?state=active&kind=" + h.engine.kind() + "&name_prefix=" + h.name) {
 			h.host = o.id()
 		}
-		for _, o := range h.p.list("/v1/networks?uuid=unmanaged&state=active") {
-			h.network = o.id()
-		}
-		return h.host != "" && h.network != ""
+		return h.host != ""
 	})
 }
 
-// agrees waits until the host has of a container what the record says.
+// agrees waits until the host has of an instance what the record says.
 func (h *plugged) agrees(path, state, what string) {
 	h.t.Helper()
 	last := ""
@@ -320,29 +399,13 @@ func (h *plugged) agrees(path, state, what string) {
 	}()
 	until(h.t, what+": the host and the record to agree", time.Until(h.limit), func() bool {
 		_, o := h.p.ask("GET", path, nil)
-		out, err := exec.Command("docker", "ps", "-a", "--no-trunc", "--filter", "label=io.cattle.instance.uuid="+h.uuid, "--format", "{{.ID}}").Output()
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		ids := strings.Fields(string(out))
-		last = fmt.Sprintf("%s, %v, %v; on the host: %v", o.state(), o["transitioning"], o["transitioningMessage"], ids)
-		switch {
-		case o.state() != state || o["transitioning"] == "yes":
+		last = fmt.Sprintf("%s, %v, %v", o.state(), o["transitioning"], o["transitioningMessage"])
+		if o.state() != state || o["transitioning"] == "yes" {
 			return false
-		case state == "purged":
-			return len(ids) == 0
-		case len(ids) == 1:
-			var there []struct {
-				State           struct{ Running bool }
-				NetworkSettings struct{ IPAddress string }
-			}
-			if json.Unmarshal([]byte(docker(h.t, "inspect", ids[0])), &there) != nil || len(there) != 1 {
-				return false
-			}
-			last += fmt.Sprintf(" %+v %v", there[0], o["primaryIpAddress"])
-			return there[0].State.Running && o["primaryIpAddress"] == there[0].NetworkSettings.IPAddress
 		}
-		return false
+		n, same, seen := h.engine.has(h, o)
+		last += fmt.Sprintf("; on the host: %d %s", n, seen)
+		return n == 0 && state == "purged" || n == 1 && state == "running" && same
 	})
 }
 
@@ -356,7 +419,12 @@ func TestAPlugIsPulledAtEachStep(t *testing.T) {
 	in := &installation{t, []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_DB_URL=" + testkit.PostgresSchema(t), "CATTLE_REDIS_URL=" + testkit.RedisDB(t),
 		"CATTLE_AGENT_TIMEOUT_MILLIS=2000", "CATTLE_PROCESS_RETRY_BACKOFF_MAX_MS=2000", "CATTLE_API_SECURITY_ENABLED=false"}}
 	p, gateway := in.part("api,worker,scheduler"), in.part("api,gateway", "CATTLE_HTTP_HOST=0.0.0.0")
-	undisturbed := in.plugged(t, p, gateway, ownCable)
+	in.pulled(t, plugs, p, gateway, func(t *testing.T) machinery { return newEngineWay(t) })
+}
+
+// pulled tells the story of each plug, at all points that there are.
+func (in *installation) pulled(t *testing.T, plugs []plug, p, gateway *program, engine func(t *testing.T) machinery) {
+	undisturbed := in.plugged(t, p, gateway, engine(t), ownCable)
 	undisturbed.at = never
 	steps := tell(undisturbed)
 	t.Logf("a start has the steps %q, a removal %q", steps[0], steps[1])
@@ -370,7 +438,7 @@ func TestAPlugIsPulledAtEachStep(t *testing.T) {
 						if plug.beside && after {
 							continue
 						}
-						h := in.plugged(t, p, gateway, plug.own)
+						h := in.plugged(t, p, gateway, engine(t), plug.own)
 						h.at, h.pull = point{step + 1, after}, pull
 						hosts = append(hosts, h)
 					}
@@ -386,7 +454,7 @@ func TestAPlugIsPulledAtEachStep(t *testing.T) {
 	}
 }
 
-// tell starts a container on each host and removes it, and pulls at the point of the host in
+// tell starts an instance on each host and removes it, and pulls at the point of the host in
 // the one, then in the other. It answers with the most steps that each has had.
 func tell(hosts ...*plugged) (steps [2][]string) {
 	for _, h := range hosts {
@@ -394,15 +462,16 @@ func tell(hosts ...*plugged) (steps [2][]string) {
 	}
 	begin := time.Now()
 	for _, h := range hosts {
+		kind, body := h.engine.instance(h)
+		body["requestedHostId"] = h.host
 		h.arm()
-		status, c := h.p.ask("POST", "/v1/containers", object{"imageUuid": "docker:" + image, "command": "sh", "commandArgs": []string{"-c", "trap exit TERM; sleep 300 & wait"},
-			"requestedHostId": h.host, "networkIds": []string{h.network}})
+		status, c := h.p.ask("POST", "/v1/"+kind, body)
 		if status != 201 {
 			h.t.Fatalf("refused: %v", c)
 		}
 		h.uuid, _ = c["uuid"].(string)
-		h.path = "/v1/containers/" + c.id()
-		h.t.Cleanup(func() { _ = exec.Command("docker", "rm", "-f", h.uuid).Run() })
+		h.path = "/v1/" + kind + "/" + c.id()
+		h.t.Cleanup(func() { h.engine.forget(h.uuid) })
 	}
 	for _, h := range hosts {
 		h.agrees(h.path, "running", "a start")
