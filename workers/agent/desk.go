@@ -46,7 +46,8 @@ type lane struct{ now, next *job }
 type job struct {
 	event   *wire.Event
 	task    *driver.Task
-	replyTo *string // of the latest request with this id
+	replyTo *string     // of the latest request with this id
+	fence   *wire.Fence // likewise
 }
 
 func newDesk(c Config, drivers map[string]driver.Driver, fences *fences, send func(*wire.Event) error, log *slog.Logger) *desk {
@@ -67,19 +68,38 @@ func (d *desk) take(ctx context.Context, e *wire.Event) {
 		err = fmt.Errorf("hosts of kind %q are not served here", task.Kind)
 	}
 	if err == nil {
-		err = d.admit(e)
+		d.renew(e, task.Resource)
+		err = d.admit(e.Fence)
 	}
 	if err != nil {
 		_ = d.send(e.Fail(err.Error(), ""))
 		return
 	}
-	if busy := d.enqueue(ctx, &job{event: e, task: task, replyTo: e.ReplyTo}); busy {
+	if busy := d.enqueue(ctx, &job{event: e, task: task, replyTo: e.ReplyTo, fence: e.Fence}); busy {
 		_ = d.send(e.Advance("Waiting for work on the same resource", -1))
 	}
 }
 
-func (d *desk) admit(e *wire.Event) error {
-	admitted, err := d.fences.Admit(e.Fence)
+// renew makes a command in work as new as the latest request for it: the epoch of what
+// several hosts use, as an image, rises by the work of the others while one waits.
+func (d *desk) renew(e *wire.Event, resource string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if l := d.lanes[resource]; l != nil && l.now.event.ID == e.ID && e.Fence != nil && l.now.fence != nil && e.Fence.Epoch > l.now.fence.Epoch {
+		l.now.fence = e.Fence
+	}
+}
+
+// current tells whether a command may still be done: a newer one may have come while it waited.
+func (d *desk) current(j *job) error {
+	d.mu.Lock()
+	fence := j.fence
+	d.mu.Unlock()
+	return d.admit(fence)
+}
+
+func (d *desk) admit(fence *wire.Fence) error {
+	admitted, err := d.fences.Admit(fence)
 	if err == nil && !admitted {
 		err = errStale
 	}
@@ -155,7 +175,7 @@ func (d *desk) do(ctx context.Context, j *job) (answer *wire.Event) {
 			answer = e.Fail("the agent made a mistake", fmt.Sprint(trouble))
 		}
 	}()
-	if err := d.admit(e); err != nil { // a newer one may have come while this one waited
+	if err := d.current(j); err != nil {
 		return e.Fail(err.Error(), "")
 	}
 	data, err := d.attempt(ctx, j)
@@ -186,7 +206,7 @@ func (d *desk) attempt(ctx context.Context, j *job) (any, error) {
 		if !again {
 			return nil, err
 		}
-		if err := d.admit(j.event); err != nil {
+		if err := d.current(j); err != nil {
 			return nil, err
 		}
 	}

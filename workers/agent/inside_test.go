@@ -122,6 +122,53 @@ func TestIncompleteListIsNotCalledComplete(t *testing.T) {
 	}
 }
 
+// absent is a driver whose engine is away.
+type absent struct {
+	driver.Driver
+	tried chan error // nil is that it is back
+}
+
+func (a *absent) Kind() string { return "sim" }
+
+func (a *absent) ActivateImage(context.Context, driver.ImageCommand) (any, error) {
+	return nil, <-a.tried
+}
+
+// The server asks again for what waits for its engine, and the image that it is about has
+// meanwhile been claimed for another host.
+func TestACommandThatWaitsIsNotMadeStaleByItsOwnRepetition(t *testing.T) {
+	t.Parallel()
+	fences, err := openFences(filepath.Join(t.TempDir(), "fences"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fences.Close()
+	a, answers := &absent{tried: make(chan error)}, make(chan *wire.Event, 100)
+	d := newDesk(Config{Workers: 1, Patience: time.Hour}, map[string]driver.Driver{"sim": a}, fences,
+		func(e *wire.Event) error { answers <- e; return nil }, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	ask := func(epoch int64) {
+		d.take(t.Context(), &wire.Event{ID: "one", Name: wire.StorageImageActivate, ReplyTo: wire.Text("reply"), Fence: &wire.Fence{Resource: "i", Epoch: epoch},
+			Data: []byte(`{"imageStoragePoolMap":{"image":{"uuid":"i"},"storagePool":{"kind":"sim"}}}`)})
+	}
+	ask(1)
+	a.tried <- driver.ErrAbsent
+	ask(2)
+	var answer *wire.Event
+	for back := a.tried; answer == nil; {
+		select {
+		case back <- nil:
+			back = nil
+		case e := <-answers:
+			if e.IsFinal() {
+				answer = e
+			}
+		}
+	}
+	if wire.Value(answer.Transitioning) == wire.Failure {
+		t.Errorf("it is answered: %s", wire.Value(answer.TransitioningMessage))
+	}
+}
+
 func TestServerAddressIsReadInAllItsForms(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"http://h:8080", "http://h:8080/", "http://h:8080/v1", "http://h:8080/v1/schemas"} {
