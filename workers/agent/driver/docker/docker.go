@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -55,6 +56,7 @@ type Config struct {
 type Driver struct {
 	config Config
 	engine *client.Client
+	met    atomic.Bool // the version of the engine's API is known
 }
 
 var _ driver.Driver = (*Driver)(nil)
@@ -96,8 +98,8 @@ func (d *Driver) Kind() string { return Kind }
 // by a uuid by that, and what others have begun, as foreign, by the id that the engine
 // knows. Those that another agent made on this engine are left out.
 func (d *Driver) Report(ctx context.Context, options wire.PingOptions) ([]wire.Resource, error) {
-	if _, err := d.engine.Ping(ctx, client.PingOptions{}); err != nil {
-		return nil, fmt.Errorf("%w: %v", driver.ErrAbsent, err)
+	if err := d.meet(ctx); err != nil {
+		return nil, err
 	}
 	var resources []wire.Resource
 	if options.Resources {
@@ -108,6 +110,25 @@ func (d *Driver) Report(ctx context.Context, options wire.PingOptions) ([]wire.R
 	}
 	running, err := d.running(ctx)
 	return append(resources, running...), err
+}
+
+// meet sees that the engine is there, and has the client learn which version of its API it
+// speaks. The client would ask by itself before its first request, but goes on without an
+// answer, with a version that an engine which is back by then may not know.
+func (d *Driver) meet(ctx context.Context) error {
+	if _, err := d.engine.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		return fmt.Errorf("%w: %v", driver.ErrAbsent, err)
+	}
+	d.met.Store(true)
+	return nil
+}
+
+// known meets the engine unless that was done before.
+func (d *Driver) known(ctx context.Context) error {
+	if d.met.Load() {
+		return nil
+	}
+	return d.meet(ctx)
 }
 
 func (d *Driver) places() []wire.Resource {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,10 +14,13 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/moby/moby/client"
 
+	"github.com/cattleio/cattle/shared/wire"
+	"github.com/cattleio/cattle/workers/agent/driver"
 	"github.com/cattleio/cattle/workers/agent/driver/docker"
 )
 
@@ -133,6 +137,37 @@ func lockedRegistry(t *testing.T, user, password string) (host, digest string) {
 	}))
 	t.Cleanup(server.Close)
 	return strings.TrimPrefix(server.URL, "http://"), sum(manifest)
+}
+
+// An engine that is away when it is first asked is back for the next question, and knows
+// less than its client does.
+func TestAnEngineIsAskedInItsOwnVersionFromTheBeginning(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case asked.Add(1) <= 2: // the client tries each ping twice
+			panic(http.ErrAbortHandler)
+		case r.URL.Path == "/_ping":
+			w.Header().Set("Api-Version", "1.41")
+		case strings.HasPrefix(r.URL.Path, "/v1.41/"):
+			http.Error(w, `{"message":"no such container"}`, http.StatusNotFound)
+		default:
+			http.Error(w, `{"message":"client version is too new"}`, http.StatusBadRequest)
+		}
+	}))
+	t.Cleanup(engine.Close)
+	d, err := docker.New(docker.Config{Engine: "tcp" + strings.TrimPrefix(engine.URL, "http"), AgentUUID: "agent", HostUUID: "D", PhysicalHostUUID: "P"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	removal := driver.VolumeCommand{Map: wire.VolumeStoragePoolMap{Volume: wire.Volume{Instance: &wire.Instance{UUID: "gone"}}}}
+	if _, err := d.RemoveVolume(t.Context(), removal); !errors.Is(err, driver.ErrAbsent) {
+		t.Errorf("an engine that is away: %v", err)
+	}
+	if _, err := d.RemoveVolume(t.Context(), removal); err != nil {
+		t.Error(err)
+	}
 }
 
 func sum(b []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(b)) }

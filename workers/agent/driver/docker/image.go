@@ -73,6 +73,9 @@ func imageName(image *wire.Image) (string, error) {
 }
 
 func (d *Driver) ensureImage(ctx context.Context, name string, progress driver.Progress) error {
+	if err := d.known(ctx); err != nil {
+		return fmt.Errorf("cannot inspect image %s: %w", name, err)
+	}
 	_, err := d.engine.ImageInspect(ctx, name)
 	if !errdefs.IsNotFound(err) {
 		return engineError("cannot inspect image "+name, err)

@@ -139,6 +139,9 @@ func (d *Driver) inspect(ctx context.Context, uuid string) (*container.InspectRe
 	if err := checkName(uuid); err != nil {
 		return nil, err
 	}
+	if err := d.known(ctx); err != nil {
+		return nil, fmt.Errorf("cannot inspect container %s: %w", uuid, err)
+	}
 	found, err := d.engine.ContainerInspect(ctx, uuid, client.ContainerInspectOptions{})
 	switch {
 	case errdefs.IsNotFound(err):

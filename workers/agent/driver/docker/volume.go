@@ -35,6 +35,9 @@ func (d *Driver) RemoveVolume(ctx context.Context, cmd driver.VolumeCommand) (an
 	if err := checkName(instance.UUID); err != nil {
 		return nil, err
 	}
+	if err := d.known(ctx); err != nil {
+		return nil, fmt.Errorf("cannot remove container %s: %w", instance.UUID, err)
+	}
 	_, err = d.engine.ContainerRemove(ctx, instance.UUID, client.ContainerRemoveOptions{RemoveVolumes: true})
 	if err != nil && !errdefs.IsNotFound(err) {
 		return nil, engineError("cannot remove container "+instance.UUID, err)
