@@ -102,17 +102,21 @@ func (s *steps) pulls(at point) {
 // is counted.
 type engineWay struct {
 	steps
-	socket string
-	to     http.RoundTripper
+	socket, engine string
+	to             http.RoundTripper
 }
 
-func newEngineWay(t *testing.T) *engineWay {
-	t.Helper()
-	engine := strings.TrimPrefix(os.Getenv("DOCKER_HOST"), "unix://")
-	if engine == "" {
-		engine = "/var/run/docker.sock"
+// engineSocket is where the engine of this machine is asked.
+func engineSocket() string {
+	if at, given := strings.CutPrefix(os.Getenv("DOCKER_HOST"), "unix://"); given {
+		return at
 	}
-	w := &engineWay{to: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	return "/var/run/docker.sock"
+}
+
+func newEngineWay(t *testing.T, engine string) *engineWay {
+	t.Helper()
+	w := &engineWay{engine: engine, to: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", engine)
 	}}}
 	var ln net.Listener
@@ -212,16 +216,20 @@ func (w *engineWay) instance(h *plugged) (kind string, body object) {
 	if len(networks) != 1 {
 		h.t.Fatalf("the networks are %v", networks)
 	}
-	return "containers", object{"imageUuid": "docker:" + image, "command": "sh", "commandArgs": []string{"-c", "trap exit TERM; sleep 300 & wait"},
+	return "containers", object{"instanceTriggeredStop": "restart", "imageUuid": "docker:" + image, "command": "sh", "commandArgs": []string{"-c", "trap exit TERM; sleep 300 & wait"},
 		"networkIds": []string{networks[0].id()}}
 }
 
-func (w *engineWay) forget(uuid string) { _ = exec.Command("docker", "rm", "-f", uuid).Run() }
+func (w *engineWay) docker(args ...string) ([]byte, error) {
+	return exec.Command("docker", append([]string{"-H", "unix://" + w.engine}, args...)...).Output()
+}
+
+func (w *engineWay) forget(uuid string) { _, _ = w.docker("rm", "-f", uuid) }
 
 func (w *engineWay) has(h *plugged, o object) (n int, same bool, seen string) {
-	out, err := exec.Command("docker", "ps", "-a", "--no-trunc", "--filter", "label=io.cattle.instance.uuid="+h.uuid, "--format", "{{.ID}}").Output()
+	out, err := w.docker("ps", "-a", "--no-trunc", "--filter", "label=io.cattle.instance.uuid="+h.uuid, "--format", "{{.ID}}")
 	if err != nil {
-		h.t.Fatal(err)
+		return -1, false, err.Error()
 	}
 	ids := strings.Fields(string(out))
 	if len(ids) != 1 {
@@ -231,7 +239,7 @@ func (w *engineWay) has(h *plugged, o object) (n int, same bool, seen string) {
 		State           struct{ Running bool }
 		NetworkSettings struct{ IPAddress string }
 	}
-	if out, err := exec.Command("docker", "inspect", ids[0]).Output(); err != nil || json.Unmarshal(out, &there) != nil || len(there) != 1 {
+	if out, err := w.docker("inspect", ids[0]); err != nil || json.Unmarshal(out, &there) != nil || len(there) != 1 {
 		return 1, false, "it has just gone"
 	}
 	return 1, there[0].State.Running && o["primaryIpAddress"] == there[0].NetworkSettings.IPAddress, fmt.Sprintf("%+v", there[0])
@@ -248,7 +256,7 @@ type machinery interface {
 	agent(home, program string, args ...string) (env, command []string)
 	// instance is what is asked for.
 	instance(h *plugged) (collection string, body object)
-	// has tells how much there is of the instance, and whether it is as the record says.
+	// has tells how much there is of the instance, -1 when nobody knows, and whether it is as the record says.
 	has(h *plugged, o object) (n int, same bool, seen string)
 	// forget removes it in any case.
 	forget(uuid string)
@@ -419,7 +427,7 @@ func TestAPlugIsPulledAtEachStep(t *testing.T) {
 	in := &installation{t, []string{"CATTLE_HOME=" + t.TempDir(), "CATTLE_DB_URL=" + testkit.PostgresSchema(t), "CATTLE_REDIS_URL=" + testkit.RedisDB(t),
 		"CATTLE_AGENT_TIMEOUT_MILLIS=2000", "CATTLE_PROCESS_RETRY_BACKOFF_MAX_MS=2000", "CATTLE_API_SECURITY_ENABLED=false"}}
 	p, gateway := in.part("api,worker,scheduler"), in.part("api,gateway", "CATTLE_HTTP_HOST=0.0.0.0")
-	in.pulled(t, plugs, p, gateway, func(t *testing.T) machinery { return newEngineWay(t) })
+	in.pulled(t, plugs, p, gateway, func(t *testing.T) machinery { return newEngineWay(t, engineSocket()) })
 }
 
 // pulled tells the story of each plug, at all points that there are.
@@ -476,6 +484,9 @@ func tell(hosts ...*plugged) (steps [2][]string) {
 	for _, h := range hosts {
 		h.agrees(h.path, "running", "a start")
 		steps[0] = h.disarm(steps[0])
+	}
+	for _, h := range hosts { // what was pulled for the others has had no lasting effect
+		h.agrees(h.path, "running", "a start")
 	}
 	started := time.Now()
 	for _, h := range hosts {
