@@ -37,10 +37,37 @@ func (l *Locks) Try(ctx context.Context, name string, ttl time.Duration) (free f
 		l.refusals.Add(1)
 		return nil, false
 	}
-	return func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		release.Run(ctx, l.client, []string{key(name)}, token)
+	return func() { l.release(ctx, name, token) }, true
+}
+
+// release gives a lock back, if it is still ours.
+func (l *Locks) release(ctx context.Context, name, token string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	release.Run(ctx, l.client, []string{key(name)}, token)
+}
+
+// Keep takes a lock that is renewed until free is called, or says at once that somebody
+// has it. The context it gives ends when the lock is lost or ctx ends: give it back then.
+func (l *Locks) Keep(ctx context.Context, name string, ttl time.Duration) (kept context.Context, free func(), ok bool) {
+	token := uuid.NewString()
+	got, err := l.client.SetNX(ctx, key(name), token, ttl).Result()
+	if err == nil && !got {
+		l.refusals.Add(1)
+	}
+	if err == nil && !got || ctx.Err() != nil {
+		return nil, nil, false
+	}
+	ctx, stop := context.WithCancel(ctx)
+	held, over := make(chan context.Context, 1), make(chan struct{})
+	go func() {
+		defer close(over)
+		l.hold(ctx, name, token, ttl, func(ctx context.Context) { held <- ctx; <-ctx.Done() })
+	}()
+	return <-held, func() {
+		stop()
+		<-over
+		l.release(ctx, name, token)
 	}, true
 }
 
@@ -72,9 +99,7 @@ func (l *Locks) Lead(ctx context.Context, name string, ttl time.Duration, f func
 		case <-time.After(ttl / 3):
 		}
 	}
-	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	release.Run(free, l.client, []string{key(name)}, token)
+	l.release(ctx, name, token)
 }
 
 func (l *Locks) hold(ctx context.Context, name, token string, ttl time.Duration, f func(ctx context.Context)) {

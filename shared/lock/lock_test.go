@@ -2,6 +2,7 @@ package lock_test
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -64,6 +65,50 @@ func TestWhoStopsGetsNoLock(t *testing.T) {
 	stop()
 	if _, ok := locks(t, miniredis.RunT(t)).Try(ctx, "x", time.Minute); ok {
 		t.Fatal("a lock was had without asking for it")
+	}
+}
+
+func TestALockThatIsKeptDoesNotRunOut(t *testing.T) {
+	t.Parallel()
+	server := miniredis.RunT(t)
+	a, b := locks(t, server), locks(t, server)
+	const ttl = 90 * time.Millisecond
+	kept, free, ok := a.Keep(context.Background(), "x", ttl)
+	if !ok {
+		t.Fatal("a free lock was refused")
+	}
+	for range 5 { // three of these are a whole life
+		server.FastForward(ttl / 3)
+		renewed := func() bool { return server.TTL("cattle:lock:x") == ttl }
+		for end := time.Now().Add(20 * time.Second); !renewed(); runtime.Gosched() {
+			if time.Now().After(end) {
+				t.Fatal("it is not renewed")
+			}
+		}
+		if _, _, ok := b.Keep(context.Background(), "x", ttl); ok {
+			t.Fatal("two have it")
+		}
+	}
+	free()
+	if kept.Err() == nil {
+		t.Error("what was given back is still kept")
+	}
+
+	kept, free, ok = b.Keep(context.Background(), "x", ttl)
+	if !ok {
+		t.Fatal("a lock that was given back is not free")
+	}
+	if err := server.Set("cattle:lock:x", "another's"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-kept.Done():
+	case <-time.After(20 * time.Second):
+		t.Fatal("whoever lost a lock is not told")
+	}
+	free()
+	if got, _ := server.Get("cattle:lock:x"); got != "another's" {
+		t.Error("somebody gave back a lock that was not theirs")
 	}
 }
 
