@@ -208,7 +208,7 @@ func beThrifty() {
 func runAgent(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("agent", flag.ContinueOnError)
 	c := agent.Config{Home: os.Getenv("CATTLE_HOME"), AccessKey: os.Getenv("CATTLE_ACCESS_KEY"), SecretKey: os.Getenv("CATTLE_SECRET_KEY"),
-		Hostname: os.Getenv("CATTLE_HOSTNAME"), HostIP: os.Getenv("CATTLE_AGENT_IP"), Version: versionText()}
+		Hostname: os.Getenv("CATTLE_HOSTNAME"), HostIP: os.Getenv("CATTLE_AGENT_IP"), Tunnel: os.Getenv("CATTLE_AGENT_PORT") != "", Version: versionText()}
 	c.Workers, _ = strconv.Atoi(os.Getenv("CATTLE_WORKERS")) // what is no number is as if not given
 	flags.StringVar(&c.URL, "url", os.Getenv("CATTLE_URL"), "address of the server, as in http://127.0.0.1:8080")
 	flags.StringVar(&c.Token, "token", os.Getenv("CATTLE_TOKEN"), "token with which a new host joins")

@@ -34,6 +34,8 @@ import (
 type Config struct {
 	// URL of the server, as in http://127.0.0.1:8080.
 	URL string
+	// Tunnel says that the URL is that of a tunnel, whose port may change; Home tells.
+	Tunnel bool
 	// Token registers the host once; then its own keys are kept in Home. Without
 	// token and keys the server must be one that asks nobody who he is.
 	Token                string
@@ -83,6 +85,7 @@ type agent struct {
 	desk    *desk
 	pinger  *pinger
 	line    line
+	moved   chan struct{} // the tunnel begins elsewhere
 
 	accesses *accesses
 	updating atomic.Bool
@@ -110,6 +113,9 @@ func Run(ctx context.Context, config Config) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.pinger.run(groupCtx) })
 	group.Go(func() error { return a.connectAgainAndAgain(groupCtx) })
+	if config.Tunnel {
+		group.Go(func() error { return a.follow(groupCtx) })
+	}
 	for _, d := range a.drivers {
 		if r, ok := d.(driver.Runner); ok {
 			group.Go(func() error { return r.Run(groupCtx) })
@@ -133,7 +139,7 @@ func newAgent(ctx context.Context, config Config) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{config: config, home: home(config.Home), base: base, bootID: uuid.NewString(), log: config.Log}
+	a := &agent{config: config, home: home(config.Home), base: base, bootID: uuid.NewString(), moved: make(chan struct{}, 1), log: config.Log}
 	if err := os.MkdirAll(config.Home, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the agent's home: %w", err)
 	}
@@ -141,7 +147,7 @@ func newAgent(ctx context.Context, config Config) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.http, err = httpClient(config.CAFile, pin); err != nil {
+	if a.http, err = httpClient(config.CAFile, pin, a.dial); err != nil {
 		return nil, err
 	}
 	if a.self, err = a.home.identity(config); err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -195,6 +196,38 @@ func TestAgentReconnectsAndIsTheSame(t *testing.T) {
 	again := g.accept(t).hello.Hello
 	if again.AgentUUID != first.AgentUUID || again.BootID != first.BootID {
 		t.Errorf("was %+v, is %+v", first, again)
+	}
+}
+
+// The port of a tunnel changes while the agent works, and nothing tells that the old one
+// is dead: a command that came by it is answered by the new one.
+func TestAnAgentFollowsItsTunnel(t *testing.T) {
+	t.Parallel()
+	first, second := newGateway(t), newGateway(t)
+	home := t.TempDir()
+	tunnel := func(g *gateway) {
+		t.Helper()
+		_, port, _ := net.SplitHostPort(g.Listener.Addr().String())
+		fresh := filepath.Join(home, "fresh")
+		if err := os.WriteFile(fresh, []byte("CATTLE_ACCESS_KEY='access'\nCATTLE_AGENT_PORT='"+port+"'\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(fresh, filepath.Join(home, "agent.env")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tunnel(first)
+	run(t, agent.Config{URL: "http://localhost:1/v1", Tunnel: true, Home: home, AccessKey: "access", SecretKey: "secret"})
+	l := first.accept(t)
+	slow := first.command(wire.ComputeInstanceActivate, "a", `"simDelayMillis":3000`)
+	l.send(slow)
+	l.send(slow)
+	receive(t, l.frames) // progress: it is in work
+	tunnel(second)
+	receive(t, l.closed)
+	next := receive(t, second.links)
+	if got := next.answer(*slow.ReplyTo); got.PreviousIDs[0] != slow.ID {
+		t.Errorf("it answers %v", got.PreviousIDs)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -140,8 +141,9 @@ func readAnswer(response *http.Response, byToken bool, into any) error {
 	return json.Unmarshal(text, into)
 }
 
-func httpClient(caFile, pin string) (*http.Client, error) {
+func httpClient(caFile, pin string, dial func(ctx context.Context, network, address string) (net.Conn, error)) (*http.Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = dial
 	if caFile != "" {
 		pool, err := x509.SystemCertPool()
 		if err != nil {

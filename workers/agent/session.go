@@ -51,6 +51,15 @@ func (l *line) use(conn *gws.Conn) {
 	l.conn = conn
 }
 
+// cut ends the connection at once.
+func (l *line) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn != nil {
+		_ = l.conn.NetConn().Close()
+	}
+}
+
 // send writes an answer; one that nobody waits for is dropped.
 func (l *line) send(e *wire.Event) error {
 	if e.Name == "" {
@@ -95,7 +104,10 @@ func (a *agent) connectAgainAndAgain(ctx context.Context) error {
 		}
 		pause := max(pauseAfter(failures, a.config.Retry), retryAfter(err))
 		a.log.WarnContext(ctx, "no connection, trying again", "server", a.base.Host, "pause", pause, "err", err)
-		if !sleep(ctx, pause) {
+		if a.pause(ctx, pause) {
+			failures = -1
+		}
+		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
@@ -178,15 +190,18 @@ func (a *agent) dialOptions(ctx context.Context, login login) *gws.ClientOption 
 	address.RawQuery = query.Encode()
 	return &gws.ClientOption{
 		Addr: address.String(), RequestHeader: header, TlsConfig: tlsOf(a.http),
-		NewDialer: func() (gws.Dialer, error) { return dialer{ctx}, nil },
+		NewDialer: func() (gws.Dialer, error) { return dialer{a, ctx}, nil },
 	}
 }
 
 // dialer gives up a connection attempt when its program ends.
-type dialer struct{ ctx context.Context } // gws's interface passes no context
+type dialer struct {
+	agent *agent
+	ctx   context.Context // gws's interface passes none
+}
 
 func (d dialer) Dial(network, address string) (net.Conn, error) {
-	return (&net.Dialer{Timeout: 10 * time.Second, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 3 * time.Second, Count: 3}}).DialContext(d.ctx, network, address)
+	return d.agent.dial(d.ctx, network, address)
 }
 
 // session is one connection. Its methods are called by one goroutine.

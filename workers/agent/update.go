@@ -44,7 +44,7 @@ type pending struct {
 // consider has the server's program come, where it is another than this, fit for this
 // host, and from a server that nobody else can pretend to be.
 func (a *agent) consider(ctx context.Context, offered *wire.Program) {
-	if offered == nil || !a.config.Update || offered.Platform != program.Platform() || !secure(a.base) {
+	if offered == nil || !a.config.Update || offered.Platform != program.Platform() || !a.secure() {
 		return
 	}
 	own, err := program.Digest()
@@ -59,10 +59,11 @@ func (a *agent) consider(ctx context.Context, offered *wire.Program) {
 	})
 }
 
-// secure tells whether what comes from a server is the server's.
-func secure(base *url.URL) bool {
-	ip := net.ParseIP(base.Hostname())
-	return base.Scheme == "https" || ip != nil && ip.IsLoopback() || base.Hostname() == "localhost"
+// secure tells whether what comes from a server is the server's. At the port of a tunnel
+// that is gone anybody on this host may listen.
+func (a *agent) secure() bool {
+	ip := net.ParseIP(a.base.Hostname())
+	return a.base.Scheme == "https" || !a.config.Tunnel && (ip != nil && ip.IsLoopback() || a.base.Hostname() == "localhost")
 }
 
 // update puts the server's program in the place of this one, at a moment without work.
