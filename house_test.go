@@ -31,7 +31,7 @@ var arrows = map[string][]string{
 	"workers/engine":                  {"shared/process", "shared/resource", "shared/schema", "shared/store", "shared/wire", "shared/telemetry"},
 	"workers/placement":               {"shared/process", "shared/resource", "shared/schema", "shared/store"},
 	"workers/handler":                 {"shared/seal", "shared/process", "shared/resource", "shared/schema", "shared/store", "shared/wire", "workers/placement"},
-	"workers/ssh":                     {"shared/program", "shared/process", "shared/resource", "shared/schema", "shared/store", "shared/lock"},
+	"workers/ssh":                     {"shared/wire", "shared/program", "shared/process", "shared/resource", "shared/schema", "shared/store", "shared/lock"},
 	"workers":                         {"workers/ssh", "shared/process", "shared/resource", "shared/schema", "shared/store", "shared/event", "shared/queue", "shared/lock", "shared/wire", "workers/engine", "workers/handler", "shared/telemetry"},
 	"workers/agent":                   {"shared/program", "shared/wire", "workers/agent/driver", "workers/agent/driver/docker", "workers/agent/driver/libvirt", "workers/agent/driver/sim"},
 	"workers/agent/driver":            {"shared/wire"},

@@ -360,7 +360,8 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 	var work *workers.Worker
 	if s.parts["worker"] || s.parts["api"] { // the API shows the logic that workers run
 		work = workers.New(workers.Deps{Store: s.store, Queue: s.queue, Bus: s.bus, Locks: s.locks, Settings: s.settings,
-			Server: s.id, Slots: int(s.settings.Int("worker.slots")), Log: s.log, Ready: s.ready.Done, Metrics: s.metrics})
+			Server: s.id, Slots: int(s.settings.Int("worker.slots")), Log: s.log, Ready: s.ready.Done, Metrics: s.metrics,
+			Serves: s.serves(ln), Dialer: dialler, Connected: s.connected})
 	}
 	if s.parts["worker"] {
 		s.metrics.Count("cattle_news_dropped_total", "News of resources that nobody was told because too many waited.", work.Dropped)
@@ -397,6 +398,18 @@ func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) 
 	case !s.parts["gateway"]:
 		g.Go(func() error { return s.plain(ctx, ln) })
 	}
+}
+
+// serves is where this process serves agents, which need gateway and API, "" if it does not.
+func (s *server) serves(ln net.Listener) string {
+	address := ln.Addr().(*net.TCPAddr)
+	switch {
+	case !s.parts["gateway"] || !s.parts["api"]:
+		return ""
+	case address.IP.IsUnspecified():
+		return net.JoinHostPort("localhost", strconv.Itoa(address.Port))
+	}
+	return address.String()
 }
 
 func (s *server) scheduler() *functions.Scheduler {

@@ -119,8 +119,28 @@ func (h *sshHost) start() {
 	until(h.t, "the host's sshd", 10*time.Second, func() bool { return strings.Contains(said.String(), "Server listening") })
 }
 
+// configure adds a line to what the sshd of the host is told.
+func (h *sshHost) configure(line string) {
+	h.t.Helper()
+	text, err := os.ReadFile(filepath.Join(h.dir, "sshd_config"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.write("sshd_config", string(text)+line+"\n")
+}
+
+// cut ends the connections to the host's sshd.
+func (h *sshHost) cut() {
+	children, _ := exec.Command("pgrep", "-P", strconv.Itoa(h.sshd.Process.Pid)).Output()
+	for _, child := range strings.Fields(string(children)) {
+		pid, _ := strconv.Atoi(child)
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
 func (h *sshHost) stop() {
 	if h.sshd != nil {
+		h.cut()
 		_ = h.sshd.Process.Kill()
 		_ = h.sshd.Wait()
 		h.sshd = nil

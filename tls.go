@@ -146,8 +146,11 @@ func (l *together) Close() error {
 // well is found out by its heartbeat.
 const cableTime = 8 * time.Second
 
-var dialled = net.ListenConfig{Control: giveUp,
-	KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: cableTime / 2, Interval: cableTime / 4, Count: 2}}
+var (
+	watched = net.KeepAliveConfig{Enable: true, Idle: cableTime / 2, Interval: cableTime / 4, Count: 2}
+	dialled = net.ListenConfig{Control: giveUp, KeepAliveConfig: watched}
+	dialler = net.Dialer{Control: giveUp, KeepAliveConfig: watched}
+)
 
 // listen opens the ports of the server.
 func (s *server) listen() (net.Listener, error) {

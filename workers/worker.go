@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,12 @@ type Deps struct {
 	Log      *slog.Logger
 	Ready    func() // called once, when it hears replies
 	Metrics  *telemetry.Metrics
+	// Serves is HOST:PORT where this process serves agents, "" if it does not.
+	Serves string
+	// Dialer makes the connections to hosts that let the server log in.
+	Dialer net.Dialer
+	// Connected tells which agents a gateway holds.
+	Connected func(ctx context.Context, agents []int64) (map[int64]bool, error)
 }
 
 // Worker runs processes.
@@ -43,6 +50,7 @@ type Worker struct {
 	Deps
 	engine *engine.Engine
 	caller *caller
+	ways   *ssh.Ways
 	news   chan []engine.Change
 
 	dropped atomic.Int64
@@ -58,8 +66,9 @@ func New(d Deps) *Worker {
 		Store: d.Store, Settings: d.Settings, Caller: w.caller, Locks: d.Locks,
 		Ring: d.Queue.Ring, Tell: w.tell, Server: d.Server, Handlers: handler.All(), Slots: d.Slots, Log: d.Log, Metrics: d.Metrics,
 	})
-	ways := &ssh.Ways{Store: d.Store, Locks: d.Locks, Settings: d.Settings, Log: d.Log}
-	w.caller.reach = ways.Open
+	w.ways = ssh.New(ssh.Config{Store: d.Store, Locks: d.Locks, Settings: d.Settings, Log: d.Log,
+		Serves: d.Serves, Dialer: d.Dialer, Connected: d.Connected})
+	w.caller.reach = w.ways.Open
 	w.caller.stray, w.caller.runs = w.engine.Accept, d.Store.Placed
 	return w
 }
@@ -107,6 +116,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return w.publish(ctx) })
 	g.Go(func() error { return w.takeOver(ctx) })
+	g.Go(func() error { return w.ways.Run(ctx) })
 	g.Go(func() error { return w.Queue.Serve(ctx, w.Slots, w.look) })
 	return g.Wait()
 }

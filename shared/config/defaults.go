@@ -125,8 +125,11 @@ func acting() map[string]string {
 		"registration.token.period.millis":     "31536000000",
 		"sample.setup":                         "true", // makes the first networks of an installation
 		"ssh.keygen.on.startup":                "true",
-		"ssh.timeout.millis":                   "15000", // a step of bringing an agent to a host
-		"ssh.retry.millis":                     "15000", // between two attempts on the same host
+		"ssh.timeout.millis":                   "15000",                   // a step of bringing an agent to a host
+		"ssh.retry.millis":                     "15000",                   // between two attempts on the same host
+		"ssh.tunnel.enabled":                   "",                        // true or false decides; else agents that are told no URL have one
+		"ssh.tunnel.server":                    "",                        // HOST:PORT of gateway and API, to which tunnels lead; of the same process if empty
+		"ssh.localhost.url.format":             "https://localhost:%s/v1", // http:// in the contract; but whoever is on a host may listen where a tunnel was
 		"ssh.agent.env":                        "CATTLE_HOME=/var/lib/cattle ${ssh.agent.env.extra}",
 		"docker.auto.create.external.pool":     "true",
 		"docker.compute.auto.add.host.ip":      "true",

@@ -56,13 +56,11 @@ func (e environment) text() string {
 	return b.String()
 }
 
-// url is where the agent finds the server: what is set, else the address by which
-// we have reached its host.
-func (w *Ways) url(l *login, agent int64) (string, error) {
-	for _, name := range []string{fmt.Sprintf("cattle.agent.%d.api.url", agent), "cattle.api.url", "cattle.url"} {
-		if url := w.Settings.Get(name); url != "" {
-			return url, nil
-		}
+// direct is where an agent finds the server by itself: what is set, else the address by
+// which we have reached its host.
+func (w *Ways) direct(l *login, a agent) (string, error) {
+	if url := w.set(a); url != "" {
+		return url, nil
 	}
 	ours, ok := l.local.(*net.TCPAddr)
 	if !ok {
@@ -81,7 +79,10 @@ func (w *Ways) url(l *login, agent int64) (string, error) {
 // machines are the names that hosts have for the machines a program is built for.
 var machines = map[string]string{"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x", "riscv64": "riscv64"}
 
-const probeScript = `uname -s; uname -m; sha256sum "$1/bin/cattle" 2>/dev/null | cut -d" " -f1`
+const probeScript = `uname -s
+uname -m
+[ ! -e "$1/agent.env" ] || grep -q '^CATTLE_AGENT_PORT=' "$1/agent.env" && echo - || echo direct
+sha256sum "$1/bin/cattle" 2>/dev/null | cut -d" " -f1`
 
 const copyScript = `set -e
 umask 022
@@ -91,12 +92,14 @@ cat >"$1/bin/cattle.new"
 chmod 755 "$1/bin/cattle.new"
 mv -f "$1/bin/cattle.new" "$1/bin/cattle"`
 
-// startScript starts the program, or anew where it or its environment is another.
+// startScript starts the program, or anew where it or its environment is another. Of a
+// tunnel the port may be: the agent finds it in the file.
 const startScript = `set -e
 home=$1 bin=$1/bin/cattle env=$1/agent.env again=$2
 umask 077
 cat >"$env.new"
-[ -e "$env" ] && [ "$(cat "$env")" = "$(cat "$env.new")" ] || again=yes
+kept() { if grep -q '^CATTLE_AGENT_PORT=' "$1"; then sed -e 's/^CATTLE_URL=.*/CATTLE_URL/' -e 's/^CATTLE_AGENT_PORT=.*/CATTLE_AGENT_PORT/' "$1"; else cat "$1"; fi; }
+[ -e "$env" ] && [ "$(kept "$env")" = "$(kept "$env.new")" ] || again=yes
 mv -f "$env.new" "$env"
 if [ -d /run/systemd/system ]; then
 	umask 022
@@ -122,24 +125,35 @@ cd /
 setsid sh -c 'echo $$ >"$1/agent.pid"; set -a; . "$1/agent.env"; set +a; exec "$1/bin/cattle" agent' sh "$home" >>"$home/agent.log" 2>&1 </dev/null &
 echo detached`
 
+// facts are what is to be known of a host.
+type facts struct {
+	program string // digest of the one that is there
+	direct  bool   // its agent was told to reach the server by itself
+}
+
+// look looks around on a host.
+func look(ctx context.Context, l *login, home string) (facts, error) {
+	told, err := l.run(ctx, l.step, nil, probeScript, home)
+	if err != nil {
+		return facts{}, fmt.Errorf("cannot look around on the host as root: %w", err)
+	}
+	words := append(strings.Fields(told), "", "", "", "")
+	if !strings.EqualFold(words[0], runtime.GOOS) || machines[words[1]] != runtime.GOARCH {
+		return facts{}, fmt.Errorf("the host is a %s %s; this server brings a program for %s %s", words[0], words[1], runtime.GOOS, runtime.GOARCH)
+	}
+	return facts{program: words[3], direct: words[2] == "direct"}, nil
+}
+
 // bring copies the program unless the host has it, and starts it unless it runs so
 // already.
-func bring(ctx context.Context, l *login, env environment) (did string, err error) {
+func bring(ctx context.Context, l *login, there facts, env environment) (did string, err error) {
 	home := env["CATTLE_HOME"]
 	digest, err := program.Digest()
 	if err != nil {
 		return "", fmt.Errorf("cannot read our own program: %w", err)
 	}
-	told, err := l.run(ctx, l.step, nil, probeScript, home)
-	if err != nil {
-		return "", fmt.Errorf("cannot look around on the host as root: %w", err)
-	}
-	facts := append(strings.Fields(told), "", "", "")
-	if !strings.EqualFold(facts[0], runtime.GOOS) || machines[facts[1]] != runtime.GOARCH {
-		return "", fmt.Errorf("the host is a %s %s; this server brings a program for %s %s", facts[0], facts[1], runtime.GOOS, runtime.GOARCH)
-	}
 	again := ""
-	if facts[2] != digest {
+	if there.program != digest {
 		again = "yes"
 		if err := transfer(ctx, l, home, digest); err != nil {
 			return "", fmt.Errorf("cannot copy the agent to the host: %w", err)

@@ -36,6 +36,7 @@ func parse(uri string) (address, error) {
 type login struct {
 	client *ssh.Client
 	local  net.Addr // where the host sees us come from
+	remote net.Addr // where we have reached it
 	key    ssh.PublicKey
 	root   bool
 	step   time.Duration
@@ -49,12 +50,13 @@ func errChanged(host string, met ssh.PublicKey) error {
 
 // dial logs in. A host that was met before must show the same key; a new one is
 // believed, and its key is in the result. No secret is sent before.
-func dial(ctx context.Context, to address, met ssh.PublicKey, keys []ssh.Signer, step time.Duration) (*login, error) {
-	conn, err := (&net.Dialer{Timeout: step, KeepAlive: 30 * time.Second}).DialContext(ctx, "tcp", to.host)
+func dial(ctx context.Context, by net.Dialer, to address, met ssh.PublicKey, keys []ssh.Signer, step time.Duration) (*login, error) {
+	by.Timeout = step
+	conn, err := by.DialContext(ctx, "tcp", to.host)
 	if err != nil {
 		return nil, fmt.Errorf("cannot reach the host: %w", err)
 	}
-	l := &login{local: conn.LocalAddr(), root: to.user == "root", step: step}
+	l := &login{local: conn.LocalAddr(), remote: conn.RemoteAddr(), root: to.user == "root", step: step}
 	config := &ssh.ClientConfig{User: to.user, Timeout: step, Auth: []ssh.AuthMethod{ssh.PublicKeys(keys...)}}
 	if to.password != "" {
 		config.Auth = append(config.Auth, ssh.Password(to.password))
