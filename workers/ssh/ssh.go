@@ -237,10 +237,11 @@ func (w *Ways) look(ctx context.Context) error {
 		return err
 	}
 	for id, a := range wanted {
-		if there[id] {
+		switch {
+		case there[id]:
 			w.returned(id)
-		} else {
-			_ = w.open(a) // who asks is told
+		case w.byTunnel(a): // the others come back by themselves, or are entered when they are asked something
+			_ = w.open(a)
 		}
 	}
 	return nil
