@@ -71,7 +71,7 @@ func TestAHostNeedsNoWayToTheServer(t *testing.T) {
 	h.start()
 	in := &installation{t, append(h.settings(), "CATTLE_HOME="+t.TempDir(), "CATTLE_HTTP_PORT="+freePort(t))}
 	p := in.start()
-	h.entered(p)
+	agent := h.entered(p)
 	c := p.container(nil)
 	p.becomes(c, "running")
 	p.ask("POST", c+"/?action=stop", object{})
@@ -118,6 +118,15 @@ func TestAHostNeedsNoWayToTheServer(t *testing.T) {
 	}
 	until(t, "the agent to be started again through its tunnel", 30*time.Second, func() bool { now := h.agent(); return now != 0 && now != pid })
 	p.becomes(p.container(nil), "running")
+
+	p.ask("POST", agent+"/?action=deactivate", object{})
+	p.becomes(agent, "inactive")
+	port = h.started("CATTLE_AGENT_PORT")
+	until(t, "the tunnel to be closed", 30*time.Second, func() bool {
+		return h.command("curl", "-sk", "--max-time", "10", "-o", "/dev/null", "https://localhost:"+port+"/").Run() != nil
+	})
+	p.ask("POST", agent+"/?action=activate", object{})
+	p.becomes(agent, "active")
 }
 
 // Of two servers one is killed that holds the way to a host: the other opens another, to
