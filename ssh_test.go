@@ -343,7 +343,8 @@ func TestAHostThatLosesItsCableIsNoticed(t *testing.T) {
 	}
 	host := "/v1/hosts/" + hosts[0].id()
 	p.becomes(host, "active")
-	p.simulators(1)
+	p.active("agents", object{"uri": "sim://other", "managedConfig": false})
+	p.hosts(2, "")
 	until(t, "it to be connected", 30*time.Second, func() bool { return strings.Contains(why(p, agent), `"nothing: it is active"`) })
 	h.cable("down")
 	until(t, "it to be noticed", 15*time.Second, func() bool { return strings.Contains(why(p, agent), "it is active, but it is disconnected since") })

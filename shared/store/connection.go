@@ -36,6 +36,25 @@ func (s *Store) Agents(ctx context.Context) (out []Tethered, err error) {
 	return out, closing(rows, err)
 }
 
+// Entered lists the agents that should be connected and whose hosts the server enters, with
+// their addresses.
+func (s *Store) Entered(ctx context.Context) (map[int64]string, error) {
+	rows, err := s.query(ctx, `select id, uri from agent where state in ('active', 'activating', 'reconnecting') and uri like 'ssh://%'`)
+	if err != nil {
+		return nil, err
+	}
+	out := map[int64]string{}
+	for rows.Next() {
+		var id int64
+		var uri string
+		if err = rows.Scan(&id, &uri); err != nil {
+			break
+		}
+		out[id] = uri
+	}
+	return out, closing(rows, err)
+}
+
 // Disconnected keeps since when agents are gone: from now for those that were not
 // known to be, and no longer for those that are back. Agents that many lose at once
 // cost a few statements; no revision is raised, because nobody decides by it.

@@ -11,7 +11,8 @@
 // the server: the one that holds the tunnel, or that of ssh.tunnel.server. So a host needs no way to the server, and a server on loopback is enough. The
 // agent has a tunnel unless it is told where the server is: by data.urlConfig.api (a URL,
 // or default for that of the settings), by cattle.agent.ID.api.url, cattle.api.url or
-// cattle.url. The setting ssh.tunnel.enabled decides it for those without urlConfig.
+// cattle.url. The setting ssh.tunnel.enabled decides it for those without urlConfig, which
+// counts when a way is opened the next time; settings count within a look.
 // urlConfig.config and .storage say nothing here: our agent asks the API for everything.
 //
 // Who holds it. The worker that has the lease AGENT.SSH.ID, renewed for as long as the
@@ -51,9 +52,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -89,7 +92,7 @@ type Config struct {
 // Ways brings agents to hosts and keeps their tunnels.
 type Ways struct {
 	Config
-	asked chan agent
+	asked chan wish
 
 	mu      sync.Mutex
 	last    map[int64]attempt // by agent
@@ -102,6 +105,12 @@ type attempt struct {
 	again   time.Time // not before
 	err     error
 	direct  time.Time // since when the agent is known to reach the server by itself, and does not
+}
+
+// wish is that an agent have a way.
+type wish struct {
+	id   int64
+	only bool // if it is a tunnel
 }
 
 // agent is one with an address to log in to.
@@ -122,25 +131,25 @@ const (
 
 // New returns ways to agents. Nothing is opened before they run.
 func New(c Config) *Ways {
-	return &Ways{Config: c, asked: make(chan agent, mostAsks), last: map[int64]attempt{}, tunnels: map[int64]*tunnel{}}
+	return &Ways{Config: c, asked: make(chan wish, mostAsks), last: map[int64]attempt{}, tunnels: map[int64]*tunnel{}}
 }
 
 // Open has the agent of a host installed, started and given its way back, in the
 // background, unless that was tried a moment ago. It tells why the latest attempt failed,
 // nil if none did.
-func (w *Ways) Open(_ context.Context, row *schema.Row) error { return w.open(agentOf(row)) }
+func (w *Ways) Open(_ context.Context, row *schema.Row) error { return w.open(wish{id: row.ID()}) }
 
-func (w *Ways) open(a agent) error {
+func (w *Ways) open(of wish) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	was := w.last[a.id]
+	was := w.last[of.id]
 	if was.running || time.Now().Before(was.again) {
 		return was.err
 	}
 	select {
-	case w.asked <- a:
+	case w.asked <- of:
 		was.running = true
-		w.last[a.id] = was
+		w.last[of.id] = was
 	default:
 	}
 	return was.err
@@ -163,14 +172,14 @@ func (w *Ways) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case a := <-w.asked:
+		case of := <-w.asked:
 			select {
 			case <-ctx.Done():
 				return nil
 			case places <- struct{}{}:
 			}
 			all.Go(func() {
-				t := w.attempt(ctx, a)
+				t := w.attempt(ctx, of)
 				<-places
 				if t != nil {
 					w.keep(t)
@@ -209,40 +218,30 @@ func (w *Ways) watch(ctx context.Context) {
 
 // look has those entered that nobody hears, and closes the tunnels that are needed no more.
 func (w *Ways) look(ctx context.Context) error {
-	wanted, ids := map[int64]agent{}, []int64(nil)
-	for _, state := range []string{"active", "activating", "reconnecting"} {
-		rows, err := w.Store.Find(ctx, resource.All.Type("agent"), process.Match{"state": state})
-		if err != nil {
-			return err
-		}
-		for _, row := range rows {
-			if a := agentOf(row); strings.HasPrefix(a.uri, "ssh://") {
-				wanted[a.id] = a
-				ids = append(ids, a.id)
-			}
-		}
+	wanted, err := w.Store.Entered(ctx)
+	if err != nil {
+		return err
 	}
 	w.mu.Lock()
 	for id, t := range w.tunnels {
-		if a, known := wanted[id]; !known || a.uri != t.agent.uri || !w.byTunnel(a) {
+		if wanted[id] != t.agent.uri || !w.byTunnel(t.agent) {
 			t.login.close()
 		}
 	}
 	w.mu.Unlock()
-	if len(ids) == 0 {
+	if len(wanted) == 0 {
 		return nil
 	}
-	there, err := w.Connected(ctx, ids)
+	there, err := w.Connected(ctx, slices.Collect(maps.Keys(wanted)))
 	if err != nil {
 		return err
 	}
-	for id, a := range wanted {
-		switch {
-		case there[id]:
+	for id := range wanted {
+		if there[id] {
 			w.returned(id)
-		case w.byTunnel(a): // the others come back by themselves, or are entered when they are asked something
-			_ = w.open(a)
+			continue
 		}
+		_ = w.open(wish{id: id, only: true}) // the others come back by themselves, or are entered when they are asked something
 	}
 	return nil
 }
@@ -267,22 +266,34 @@ func (w *Ways) set(a agent) string {
 }
 
 // attempt enters a host, and gives the tunnel that is to be served from now on, nil for none.
-func (w *Ways) attempt(ctx context.Context, a agent) *tunnel {
-	t, err := w.enter(ctx, a)
-	if err != nil && ctx.Err() == nil {
-		w.Log.WarnContext(ctx, "no way to an agent was opened", "agent", a.id, "err", err)
+func (w *Ways) attempt(ctx context.Context, of wish) *tunnel {
+	t, err := w.enter(ctx, of)
+	if err != nil && !errors.Is(err, errNotWished) && ctx.Err() == nil {
+		w.Log.WarnContext(ctx, "no way to an agent was opened", "agent", of.id, "err", err)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	was := w.last[a.id]
-	was.running, was.err = false, err
-	was.again = time.Now().Add(time.Duration(w.Settings.Int("ssh.retry.millis")) * time.Millisecond)
-	w.last[a.id] = was
+	was := w.last[of.id]
+	if was.running = false; !errors.Is(err, errNotWished) {
+		was.err = err
+		was.again = time.Now().Add(time.Duration(w.Settings.Int("ssh.retry.millis")) * time.Millisecond)
+	}
+	w.last[of.id] = was
 	return t
 }
 
+var errNotWished = errors.New("the agent has no tunnel")
+
 // enter is done by one server at a time.
-func (w *Ways) enter(ctx context.Context, a agent) (*tunnel, error) {
+func (w *Ways) enter(ctx context.Context, of wish) (*tunnel, error) {
+	row, err := w.Store.Get(ctx, resource.All.Type("agent"), of.id)
+	if err != nil {
+		return nil, err
+	}
+	a := agentOf(row)
+	if of.only && !w.byTunnel(a) {
+		return nil, errNotWished
+	}
 	w.mu.Lock()
 	held := w.tunnels[a.id]
 	w.mu.Unlock()
