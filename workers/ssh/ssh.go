@@ -8,12 +8,14 @@
 //
 // The way back is a tunnel: a port of the host's loopback, chosen by the host, through
 // which nothing gets but requests with the key of that agent, and these to nowhere but
-// the server: the one that holds the tunnel, or that of ssh.tunnel.server. So a host needs no way to the server, and a server on loopback is enough. The
-// agent has a tunnel unless it is told where the server is: by data.urlConfig.api (a URL,
-// or default for that of the settings), by cattle.agent.ID.api.url, cattle.api.url or
-// cattle.url. The setting ssh.tunnel.enabled decides it for those without urlConfig, which
-// counts when a way is opened the next time; settings count within a look.
-// urlConfig.config and .storage say nothing here: our agent asks the API for everything.
+// the server: the one that holds the tunnel, or that of ssh.tunnel.server. So a host needs
+// no way to the server, and a server on loopback is enough.
+//
+// The agent has a tunnel unless it is told where the server is: by data.urlConfig.api (a
+// URL, or default for that of the settings), which counts when a way is opened the next
+// time, or by the settings cattle.agent.ID.api.url, cattle.api.url or cattle.url. The
+// setting ssh.tunnel.enabled decides it for those without urlConfig. urlConfig.config and
+// .storage say nothing here: our agent asks the API for everything.
 //
 // Who holds it. The worker that has the lease AGENT.SSH.ID, renewed for as long as the
 // connection lives; two for a moment are harmless, since either leads to the gateways.
