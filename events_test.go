@@ -354,6 +354,52 @@ func TestSecuredStreamsWantAKey(t *testing.T) {
 	l.named("news")
 }
 
+// One port answers for the API and for the event stream: whoever asks cannot tell them apart.
+func TestTheEventStreamAnswersAsTheRestOfTheAPI(t *testing.T) {
+	t.Parallel()
+	in, access, secret := secured(t, "CATTLE_API_AUTH_REALM=The \"house\"", "CATTLE_API_ALLOW_CLIENT_OVERRIDE=true")
+	p := in.start()
+	ask := func(method, path, key string, header ...string) *http.Response {
+		t.Helper()
+		req, err := http.NewRequest(method, p.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Close = true // the first request on a connection decides who gets it
+		for i := 0; i < len(header); i += 2 {
+			req.Header.Set(header[i], header[i+1])
+		}
+		req.SetBasicAuth(access, key)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = resp.Body.Close() })
+		return resp
+	}
+	for _, path := range []string{"/v1/hosts", "/v1/subscribe"} {
+		if got := ask("POST", path, "wrong").Header.Get("WWW-Authenticate"); got != `Basic realm="The 'house'"` {
+			t.Errorf("%s asks for keys with %s", path, got)
+		}
+		if got := ask("POST", path, secret, "X-API-client-ip", "10.1.2.3").Header.Get("X-API-Client-IP"); got != "10.1.2.3" {
+			t.Errorf("%s says that the client is at %s", path, got)
+		}
+		if got := ask("POST", path, secret, "X-API-client-ip", "10.1.2.3", "X-Forwarded-For", "10.3.2.1").Header.Get("X-API-Client-IP"); got != "10.3.2.1" {
+			t.Errorf("%s says that the client is at %s behind its proxy", path, got)
+		}
+		if got := ask("POST", path, secret, "X-API-request-url", "https://outside:8/v1/"+path).Header.Get("X-API-Schemas"); got != "https://outside:8/v1/schemas" {
+			t.Errorf("%s has its schemas at %s", path, got)
+		}
+		page := ask("GET", path, secret, "User-Agent", "Mozilla/5.0")
+		if text, _ := io.ReadAll(page.Body); page.StatusCode != 200 || !strings.HasPrefix(string(text), "<!DOCTYPE html>") || page.Header.Get("Set-Cookie") == "" {
+			t.Errorf("%s shows a browser %s: %s", path, page.Status, text)
+		}
+		if got := ask("POST", strings.Replace(path, "v1", "V1", 1), secret).StatusCode; got != 422 {
+			t.Errorf("%s of another version answers %d", path, got)
+		}
+	}
+}
+
 // Whoever may see a resource is told of it once it has changed, and reads it as a
 // GET would give it.
 func TestAResourceChanges(t *testing.T) {

@@ -16,7 +16,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -210,7 +209,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close") // the next request may be for another part
 	w.Header().Set("X-API-Schemas", g.base(r)+"/v1/schemas")
 	var err error
-	switch "/" + strings.Join(strings.FieldsFunc(strings.ToLower(r.URL.Path), func(c rune) bool { return c == '/' }), "/") {
+	switch target(r.URL.Path) {
 	case "/ping":
 		_, err = w.Write([]byte("pong"))
 	case "/metrics":
@@ -227,7 +226,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = fault.NotFound()
 	}
 	if err != nil {
-		refuse(w, err)
+		g.refuse(w, err)
 	}
 }
 
@@ -269,28 +268,6 @@ func (g *Gateway) clientIP(r *http.Request) string {
 	}
 	ip, _, _ := net.SplitHostPort(r.RemoteAddr)
 	return ip
-}
-
-// refuse answers in the shape that clients of the API know.
-func refuse(w http.ResponseWriter, err error) {
-	f := &fault.Fault{Status: http.StatusServiceUnavailable, Code: "Service Unavailable"}
-	_ = errors.As(err, &f)
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	body := map[string]any{"id": uuid.NewString(), "type": "error", "links": map[string]any{}, "actions": map[string]any{},
-		"status": f.Status, "code": f.Code, "message": f.Code, "detail": nil}
-	if after := f.RetryAfter(); after != "" {
-		w.Header().Set("Retry-After", after)
-		body["message"] = f.Message
-	}
-	switch f.Status {
-	case http.StatusUnauthorized:
-		time.Sleep(refusalDelay) // guessing is slow, whatever was wrong
-		w.Header().Set("WWW-Authenticate", `Basic realm="Enter API access key and secret key as username and password"`)
-	case http.StatusUnprocessableEntity:
-		body["message"], body["fieldName"] = nil, f.Field
-	}
-	w.WriteHeader(f.Status)
-	_ = json.NewEncoder(w).Encode(body)
 }
 
 // take makes s the connection of its agent and tells everybody.

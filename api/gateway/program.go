@@ -33,7 +33,7 @@ func (g *Gateway) handOn(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {
 		return fault.NotAllowed()
 	}
-	who, err := g.who(r.Context(), g.loginOf(r, r.URL.Query().Get("agentId")))
+	who, err := g.who(w, r, g.loginOf(r, r.URL.Query().Get("agentId")))
 	if err != nil {
 		return err
 	}

@@ -14,11 +14,10 @@ func (g *Gateway) publish(w http.ResponseWriter, r *http.Request) error {
 	if err := guarded(r); err != nil {
 		return err
 	}
-	who, err := g.who(r.Context(), g.loginOf(r, ""))
+	who, err := g.who(w, r, g.loginOf(r, ""))
 	if err != nil {
 		return err
 	}
-	w.Header().Set("X-API-Client-IP", g.clientIP(r))
 	if err := may(who.Publish, r.Method); err != nil {
 		return err
 	}

@@ -37,11 +37,10 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	as := g.loginOf(r, in.text("agentId"))
-	who, err := g.who(r.Context(), as)
+	who, err := g.who(w, r, as)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("X-API-Client-IP", g.clientIP(r))
 	if err := may(who.Subscribe, r.Method); err != nil {
 		return err
 	}

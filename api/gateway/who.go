@@ -47,7 +47,8 @@ func (g *Gateway) loginOf(r *http.Request, agent string) login {
 }
 
 // who authenticates a caller and finds the agent whose commands it is due.
-func (g *Gateway) who(ctx context.Context, l login) (*wire.Caller, error) {
+func (g *Gateway) who(w http.ResponseWriter, r *http.Request, l login) (*wire.Caller, error) {
+	ctx := r.Context()
 	bounds, as, now := g.bounds(), limit.Attempt{Address: l.address, Key: l.AccessKey, Secret: l.secret}, time.Now()
 	if wait := g.failures.Wait(as, bounds, now); wait > 0 && l.AccessKey != "" {
 		return nil, fault.TooMany(wait, "too many attempts have failed")
@@ -69,10 +70,13 @@ func (g *Gateway) who(ctx context.Context, l login) (*wire.Caller, error) {
 	switch {
 	case c == nil:
 		return nil, fault.Unauthorized()
-	case c.Status == http.StatusUnprocessableEntity:
-		return nil, fault.Invalid(c.Code, "agentId", "the agent is not known")
 	case g.Serves != nil && !g.Serves(c.Kind):
 		return nil, fault.Unauthorized()
+	}
+	w.Header().Set("X-API-Client-IP", g.clientIP(r))
+	switch {
+	case c.Status == http.StatusUnprocessableEntity:
+		return nil, fault.Invalid(c.Code, "agentId", "the agent is not known")
 	case c.Status != 0:
 		return nil, &fault.Fault{Status: c.Status, Code: c.Code}
 	}
