@@ -263,6 +263,7 @@ func TestWhatCannotBeSubscribedToOrPublished(t *testing.T) {
 	}{
 		{p, "/v1/subscribe", `{"eventNames":["a b"]}`, 422, "InvalidCharacters", "eventNames"},
 		{p, "/v1/subscribe", `{"eventNames":[""]}`, 422, "MinLengthExceeded", "eventNames"},
+		{p, "/v1/subscribe", `{"eventNames":null}`, 422, "NotNullable", "eventNames"},
 		{p, "/v1/subscribe", `{"eventNames":[`, 400, "InvalidBodyContent", ""},
 		{p, "/v1/subscribe", `{"agentId":"1a99"}`, 422, "InvalidReference", "agentId"},
 		{p, "/v1/publish", `{"data":{}}`, 422, "MissingRequired", "name"},
@@ -343,8 +344,10 @@ func TestSecuredStreamsWantAKey(t *testing.T) {
 	})
 	for _, path := range []string{"/v1/subscribe", "/v1/publish"} {
 		for _, who := range []*program{p, p.as(access, "wrong"), p.as("nobody", secret)} {
-			if status, text := who.send(path, "", `{"name":"a"}`); status != 401 || !strings.Contains(text, `"Unauthorized"`) {
-				t.Errorf("a stranger gets %d %s", status, text)
+			for _, body := range []string{`{"name":"a"}`, `{"name":`} {
+				if status, text := who.send(path, "", body); status != 401 || !strings.Contains(text, `"Unauthorized"`) {
+					t.Errorf("a stranger who sends %s gets %d %s", body, status, text)
+				}
 			}
 		}
 	}
@@ -397,6 +400,29 @@ func TestTheEventStreamAnswersAsTheRestOfTheAPI(t *testing.T) {
 		if got := ask("POST", strings.Replace(path, "v1", "V1", 1), secret).StatusCode; got != 422 {
 			t.Errorf("%s of another version answers %d", path, got)
 		}
+	}
+}
+
+// An event has all its keys, and so have the data of those that the server tells.
+func TestEventsHaveTheirKeys(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	l := p.listen("", names("api.change", "odd"))
+	_, h := p.ask("POST", "/v1/hosts", object{})
+	p.becomes("/v1/hosts/"+h.id(), "active")
+	p.ask("POST", "/v1/hosts/"+h.id()+"/?action=deactivate", object{})
+	for _, want := range []object{
+		{"method": "POST", "type": "host", "id": "1", "action": nil, "responseCode": 201.0, "accountId": 1.0},
+		{"method": "POST", "type": "host", "id": "1", "action": "deactivate", "responseCode": 202.0, "accountId": 1.0},
+	} {
+		e := l.named("api.change")
+		if got, _ := e["data"].(map[string]any); e["resourceType"] != "host" || e["resourceId"] != h.id() || fmt.Sprint(got) != fmt.Sprint(map[string]any(want)) {
+			t.Errorf("told was %v, not %v", e, want)
+		}
+	}
+	p.publish(object{"name": "odd", "resourceId": "1h1"})
+	if e := l.named("odd"); e["resourceId"] != nil {
+		t.Errorf("an id of no type is shown: %v", e)
 	}
 }
 

@@ -500,7 +500,7 @@ func (s *server) changed(c rest.Change, work *workers.Worker) {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
-		data, err := wire.Encode(c)
+		data, err := wire.Encode(map[string]any{"method": c.Method, "id": c.ID, "type": c.Type, "action": wire.Text(c.Action), "responseCode": c.Code, "accountId": c.AccountID})
 		if err != nil {
 			return
 		}

@@ -138,7 +138,9 @@ func (c *changes) hear(payload string) {
 		return
 	}
 	owner := e.Data.AccountID
-	if e.Name == wire.APIChange { // there it is the account that asked for the change
+	// There it is the account that asked for the change. The API names what it creates, too:
+	// a type without processes has no other news of that.
+	if e.Name == wire.APIChange {
 		owner = unknown
 	}
 	k := changed{e.ResourceType, e.ResourceID}

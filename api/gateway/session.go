@@ -64,6 +64,9 @@ func (s *session) wants(name string) bool {
 // ids as the API writes them.
 func show(e *wire.Event, plain bool) {
 	e.Fence = nil
+	if e.ResourceType == nil {
+		e.ResourceID = nil // an id alone names nothing
+	}
 	if plain || e.ResourceID == nil {
 		return
 	}

@@ -32,12 +32,12 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	in, err := readInput(w, r, maxForm)
-	if err != nil {
-		return err
-	}
+	in, unread := readInput(w, r, maxForm)
 	as := g.loginOf(r, in.text("agentId"))
 	who, err := g.who(w, r, as)
+	if err == nil {
+		err = unread // a stranger is not told what was wrong with his body
+	}
 	if err != nil {
 		return err
 	}
@@ -46,6 +46,9 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 	}
 	names := in.texts("eventNames")
 	if r.Method == http.MethodPost {
+		if names, sent := in["eventNames"]; sent && names == nil {
+			return fault.Invalid("NotNullable", "eventNames", "names are left out or given")
+		}
 		if err := check(names); err != nil {
 			return err
 		}

@@ -91,7 +91,7 @@ type Change struct {
 	Type      string `json:"type"` // as addressed
 	ID        string `json:"id"`   // as stored
 	Method    string `json:"method"`
-	Action    string `json:"action,omitempty"`
+	Action    string `json:"action"`
 	Code      int    `json:"responseCode"`
 	AccountID int64  `json:"accountId"`
 }
