@@ -10,8 +10,8 @@ import (
 	"github.com/cattleio/cattle/shared/resource"
 )
 
-// sendDot answers with the graph of some processes: as Graphviz text, on a page where
-// the caller reads pages, or as a picture where it asks for one.
+// sendDot answers with the graph of some processes: as Graphviz text, on a page that draws
+// it where the caller reads pages, or as a picture where it asks for one.
 func (r *request) sendDot(name string, processes []processDoc) error {
 	g := r.graph(name, processes)
 	r.c.Vary(fiber.HeaderAccept)
@@ -19,7 +19,7 @@ func (r *request) sendDot(name string, processes []processDoc) error {
 	case r.wantsPicture():
 		return r.sendText("image/svg+xml; charset=utf-8", g.SVG())
 	case r.html:
-		return r.sendText("text/html; charset=utf-8", "<!DOCTYPE html>\n<title>"+inMarkup.Replace(name)+"</title>\n<pre class=\"graphviz\">"+inMarkup.Replace(g.DOT())+"</pre>\n")
+		return r.sendText("text/html; charset=utf-8", "<!DOCTYPE html>\n<title>"+inMarkup.Replace(name)+"</title>\n"+g.SVG()+"<pre class=\"graphviz\">"+inMarkup.Replace(g.DOT())+"</pre>\n")
 	}
 	return r.sendText("text/plain; charset=utf-8", g.DOT())
 }
