@@ -16,6 +16,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -218,8 +219,9 @@ func (a *API) showInternal() bool { return a.flag("api.show.transitioning.intern
 
 // removedMillis is how long removed rows stay in lists.
 func (a *API) removedMillis() int64 {
-	if n := a.Settings.Int("api.show.removed.for.seconds"); n > 0 {
-		return n * 1000
+	seconds, err := strconv.ParseInt(strings.TrimSpace(a.text("api.show.removed.for.seconds", "")), 10, 64)
+	if err != nil || seconds < 0 {
+		seconds = 300
 	}
-	return 300_000
+	return seconds * 1000
 }

@@ -198,6 +198,10 @@ func TestRowsThatAreHidden(t *testing.T) {
 		s.row("agent", map[string]any{"state": "removed", "uri": "sim://old", "removed": now - 400_000, "removeTime": now + 60_000})
 		s.post("/v1/agents", `{"uri":"sim://fresh"}`).fails(422, "NotUnique", "uri")
 		s.make("/v1/agents", `{"uri":"sim://old"}`)
+		s.settings.SetDatabase(map[string]string{"api.show.removed.for.seconds": "0"})
+		if got := s.get("/v1/hosts").ids(); len(got) != 0 {
+			t.Errorf("listed although nothing removed is shown are %v", got)
+		}
 		s.settings.SetDatabase(map[string]string{"account.type.admin.removed.visible": "true"})
 		if got := s.get("/v1/hosts").ids(); len(got) < 1 {
 			t.Errorf("listed are %v", got)
