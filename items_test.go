@@ -106,8 +106,8 @@ func TestAnAgentAppliesItsConfigurationItems(t *testing.T) {
 				if status != 200 || files["apply.sh"] == "" || !strings.Contains(files["SHA1SUMS"], "apply.sh") {
 					t.Errorf("the item %s is %d %v", name, status, files)
 				}
-				if status, o := own.ask("PUT", "/v1/configcontent/"+name+"?version="+name+"-"+strings.TrimSpace(files["version"]), nil); status != 200 {
-					t.Errorf("the report of %s is refused: %v", name, o)
+				if status, o := own.ask("PUT", "/v1/configcontent/"+name+"?version="+name+"-"+strings.TrimSpace(files["version"]), nil); status != 200 || o["links"] == nil || o["actions"] == nil {
+					t.Errorf("the report of %s is answered %d %v", name, status, o)
 				}
 				told <- name
 			}

@@ -80,5 +80,6 @@ func (h content) applied(c *fiber.Ctx, agent int64, name string) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(map[string]any{"type": "configContent", "id": name, "version": version})
+	none := map[string]any{}
+	return c.JSON(map[string]any{"type": "configContent", "id": name, "links": none, "actions": none, "version": version}, "application/json; charset=utf-8")
 }

@@ -81,7 +81,7 @@ func configContentType(r *request, t *auth.Type) error {
 		return r.sendDocs(t, nil)
 	case len(r.segments) > 3:
 		return fault.NotFound()
-	case len(r.segments) == 2:
+	case len(r.segments) == 2 || r.method == "DELETE": // published, as it always was, but nothing to remove
 		return fault.NotAllowed()
 	case r.api.ConfigContent == nil:
 		return fault.NotFound()

@@ -131,6 +131,7 @@ func TestKeys(t *testing.T) {
 		if a := s.get("/v1/authorized_keys").is(200); a.text != "ssh-rsa SERVER\n" || !strings.HasPrefix(a.header.Get("Content-Type"), "text/plain") {
 			t.Errorf("the keys are %q", a.text)
 		}
+		s.get("/v1/authorized_keys/1").fails(404, "Not Found", "-")
 		if n := len(s.get("/v1/datas").ids()); n != 1 {
 			t.Errorf("%d data rows are visible", n)
 		}
@@ -211,6 +212,10 @@ func TestTheEventStreamIsHandedOn(t *testing.T) {
 	if a := s.get("/v1/configcontent/pyagent").is(200); a.text != "pyagent" {
 		t.Errorf("the item is %s", a.text)
 	}
+	s.get("/v1/configcontent/pyagent/versions").fails(404, "Not Found", "-")
+	s.send("DELETE", "/v1/configcontent/pyagent", "").fails(405, "Method not allowed", "-")
+	_, observer := s.account("readAdmin")
+	s.as(observer).send("PUT", "/v1/configcontent/pyagent?version=latest", "").fails(405, "Method not allowed", "-")
 }
 
 func TestChangesAreAnnounced(t *testing.T) {
