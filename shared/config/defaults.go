@@ -118,6 +118,7 @@ func acting() map[string]string {
 		"host.ipassociation.deactivate.agentInstanceProvider.hostNatGatewayService.increment":   "host-routes,host-iptables",
 
 		"agent.image":                          "cattle/agent:latest",
+		"agent.instance.register.url":          "", // what hosts that register are told; the address that was asked if empty
 		"agent.filter.assign.uri":              "true",
 		"agent.filter.default.uri":             "ssh://%s@%s:22",
 		"agent.filter.default.uri.reverse.dns": "true",

@@ -81,6 +81,9 @@ var Kept = []Group{
 	{"The dashboard is one page, a part of the program: every path of it leads there.", map[string]string{
 		"api.ui.index": "/static/index.html",
 	}},
+	{"The script of hosts that register is part of the program.", map[string]string{
+		"agent.instance.register.script": "registration/registration.sh",
+	}},
 	{"Hosts pull images, and know their registries: the server asks none.", map[string]string{
 		"docker.index.url": "https://index.docker.io",
 	}},
