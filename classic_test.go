@@ -122,6 +122,36 @@ func (p *program) agentKey(a object) *program {
 	return p.as(key["publicValue"].(string), key["secretValue"].(string))
 }
 
+// What an agent is asked can be read beside it: by administrators as it is, and by those
+// who may only read without what it is about. The agent stays the agent.
+func TestAnAgentIsObserved(t *testing.T) {
+	t.Parallel()
+	installations(t, func(t *testing.T, in *installation) {
+		p := in.start()
+		a := p.event("observed")
+		agent := p.agentKey(a).listen("", names("ping"))
+		observer, _ := p.account("readAdmin")
+		name := "ping;agent=" + strings.TrimPrefix(a.id(), "1a")
+		administrator := p.listen("", names(name))
+		several := observer.watch("eventNames=" + url.QueryEscape(name))
+		named := observer.listen("", fmt.Sprintf(`{"agentId":%q,"eventNames":["ping;agent=7"]}`, a.id()))
+		asked := func(o object) bool { return o["replyTo"] != nil }
+		r := named.next("a command", asked)
+		if r["name"] != "ping" || r["resourceType"] != "agent" || r["resourceId"] != a.id() || r["data"] != nil {
+			t.Errorf("an observer reads %v", r)
+		}
+		if r := several.next("a command", asked); r["name"] != name || r["data"] != nil {
+			t.Errorf("an observer of a name reads %v", r)
+		}
+		if r := administrator.next("a command", asked); r["name"] != name || r["data"] == nil {
+			t.Errorf("an administrator reads %v", r)
+		}
+		agent.next("the command that was observed", func(o object) bool { return o["id"] == r["id"] })
+		agent.p.reply(r, nil)
+		p.becomes("/v1/agents/"+a.id(), "active")
+	})
+}
+
 func TestTheNewestStreamOfAnAgentWins(t *testing.T) {
 	t.Parallel()
 	p := embedded(t)

@@ -101,7 +101,7 @@ func (v voucher) known(ctx context.Context, q wire.AuthRequest, c auth.Caller, e
 }
 
 // agent says whose commands a caller gets: an agent's account those of its own
-// agent, an administrator those of the agent that it names.
+// agent, an administrator those of the agent that it names. One who only reads sees them.
 func (v voucher) agent(ctx context.Context, k *wire.Caller, named string) error {
 	wanted := agentID(named)
 	switch {
@@ -129,7 +129,11 @@ func (v voucher) agent(ctx context.Context, k *wire.Caller, named string) error 
 		if err != nil {
 			return err
 		}
-		k.AgentID, k.GroupID = agent.ID(), agent.Int("agentGroupId")
+		if slices.Contains(k.Publish, http.MethodPost) {
+			k.AgentID, k.GroupID = agent.ID(), agent.Int("agentGroupId")
+		} else { // who cannot answer is no agent, and takes nothing from it
+			k.Observes = agent.ID()
+		}
 	}
 	return nil
 }

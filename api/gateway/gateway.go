@@ -102,6 +102,7 @@ type Gateway struct {
 	streams  map[*stream]bool
 	accesses map[string]*access // by id
 	playing  map[int64]*played
+	observed map[int64]time.Time    // until when the commands of agents are shown to others
 	asked    map[string]chan string // what is heard, by id of the question
 	known    map[digest]vouched
 	swept    time.Time // when what is out of date was last taken from it
@@ -113,7 +114,7 @@ type Gateway struct {
 
 // New returns a gateway.
 func New(c Config) *Gateway {
-	g := &Gateway{Config: c, sessions: map[int64]*session{}, streams: map[*stream]bool{}, accesses: map[string]*access{}, playing: map[int64]*played{},
+	g := &Gateway{Config: c, sessions: map[int64]*session{}, streams: map[*stream]bool{}, accesses: map[string]*access{}, playing: map[int64]*played{}, observed: map[int64]time.Time{},
 		asked: map[string]chan string{}, known: map[digest]vouched{}, failures: limit.NewFailures(), door: newDoor(), upgrade: newUpgraders("", wire.Subprotocol, viewerProtocol), handed: make(chan struct{}, mostHanded)}
 	g.failures.Shared = c.Count
 	g.changes = newChanges(g)
@@ -154,6 +155,8 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 	defer accessed()
 	suspected := g.Bus.Subscribe(ctx, wire.SuspectChannel, g.suspected)
 	defer suspected()
+	observed := g.Bus.Subscribe(ctx, wire.ObserveChannel, g.noted)
+	defer observed()
 	defer g.Bus.OnGap(ctx, g.changes.interrupted)()
 	go g.changes.run(ctx)
 	if g.Sim != nil {

@@ -34,6 +34,9 @@ func (s *session) deliver(payload string) {
 	if err != nil {
 		return
 	}
+	if p.Name != "" {
+		s.g.shown(p)
+	}
 	switch {
 	case p.Evict > s.epoch || p.Evict == s.epoch && p.By != s.g.Server && p.Evict != 0:
 		s.out.close(closeReplaced, "replaced")

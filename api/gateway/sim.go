@@ -125,6 +125,7 @@ func (s *played) play(ctx context.Context, p wire.Parcel) {
 	if err != nil {
 		return
 	}
+	s.g.shown(p)
 	if e.Name == wire.AgentClose {
 		s.stop()
 		if reply, err := e.Reply(nil); err == nil {

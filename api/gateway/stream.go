@@ -21,6 +21,8 @@ type stream struct {
 	include []string
 	plain   bool // ids are written plainly for it
 
+	observes []int64 // agents whose commands it reads
+
 	resumes bool         // it asked for cursors
 	cursor  string       // with which it came
 	at      atomic.Value // the cursor it has got to
@@ -39,7 +41,7 @@ func newStream(g *Gateway, who *wire.Caller, names []string) *stream {
 	s.every, s.pings, s.again = g.pingEvery(), g.pings(), streamCheck
 	s.mark = func() string { c, _ := s.at.Load().(string); return c }
 	for _, n := range names {
-		if who.Style != wire.Raw {
+		if who.Style != wire.Raw || who.Observes != 0 {
 			n, _, _ = strings.Cut(n, ";")
 		}
 		if n != "" && !slices.Contains(s.names, n) {
@@ -59,6 +61,7 @@ func (s *stream) open() {
 	for _, n := range s.names {
 		s.listen(ctx, n)
 	}
+	s.announce(ctx)
 	s.begin()
 	if s.atBegin != nil {
 		s.atBegin()
@@ -73,7 +76,15 @@ func (s *stream) shut() {
 
 // listen subscribes to one name.
 func (s *stream) listen(ctx context.Context, name string) {
+	if agent := s.who.Observes; agent != 0 {
+		s.observes = []int64{agent}
+		s.atEnd(s.g.Bus.Subscribe(ctx, wire.EventChannel(wire.ForAgent(name, agent)), func(p string) { s.deliver(name, name, p) }))
+		return
+	}
 	raw := s.who.Style == wire.Raw
+	if agent := wire.AgentOf(name); raw && agent != 0 && !slices.Contains(s.observes, agent) {
+		s.observes = append(s.observes, agent)
+	}
 	if raw && matches(name, wire.ResourceChange) {
 		s.atEnd(s.g.changes.add(ctx, reader{stream: s}))
 	}
@@ -98,6 +109,7 @@ func (s *stream) deliver(subscribed, as, payload string) {
 	if json.Unmarshal([]byte(payload), &e) != nil || as == "" && s.best(e.Name) != subscribed {
 		return
 	}
+	s.veil(&e)
 	if as != "" {
 		e.Name = as
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -66,6 +67,11 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 	}
 	s := newStream(g, who, names)
 	g.watch(&s.line, as)
+	may := s.check
+	s.check = func() {
+		may()
+		s.announce(context.Background())
+	}
 	s.base, s.include = g.base(r), in.texts("include")
 	_, s.resumes = in["cursor"]
 	s.cursor = in.text("cursor")

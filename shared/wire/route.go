@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 )
 
@@ -16,6 +17,7 @@ const (
 	RevokeChannel   = "cattle.revoke"        // Revoked
 	StrayChannel    = "cattle.reply"         // Replies whose server is gone
 	SuspectChannel  = "cattle.agent.suspect" // Suspect
+	ObserveChannel  = "cattle.agent.observe" // Observed
 	ExternalChannel = "cattle.external"      // which handlers from outside are in effect has changed
 )
 
@@ -27,6 +29,18 @@ const (
 	ResourceChange = "resource.change"
 	ExecuteTask    = "execute.task" // a request to run a task now
 )
+
+// ForAgent is the name under which observers read a command to an agent.
+func ForAgent(name string, agent int64) string {
+	return name + ";agent=" + strconv.FormatInt(agent, 10)
+}
+
+// AgentOf reads the agent out of such a name; 0 is none.
+func AgentOf(name string) int64 {
+	_, agent, _ := strings.Cut(name, ";agent=")
+	id, _ := strconv.ParseInt(agent, 10, 64)
+	return id
+}
 
 // EventChannel is where an event of a name is published for whoever subscribes to
 // that name. No name leads to a channel of the servers' own.
@@ -155,6 +169,11 @@ type Suspect struct {
 	AgentID int64 `json:"agentId"`
 }
 
+// Observed says that somebody reads what an agent is asked.
+type Observed struct {
+	AgentID int64 `json:"agentId"`
+}
+
 // Styles of subscription: which events a caller hears.
 const (
 	Raw       = "raw"     // names as given
@@ -168,6 +187,7 @@ type Caller struct {
 	KeyID     int64    `json:"keyId"`                  // the credential, 0 for none
 	AgentID   int64    `json:"agentId"`                // whose commands it gets, 0 for none
 	GroupID   int64    `json:"agentGroupId,omitempty"` // of that agent, 0 for none
+	Observes  int64    `json:"observes,omitempty"`     // the agent that it named and is not, 0 for none
 	Kind      string   `json:"kind"`
 	Style     string   `json:"style"`
 	All       bool     `json:"all"`       // it sees the rows of all accounts
