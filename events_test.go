@@ -407,7 +407,10 @@ func TestTheEventStreamAnswersAsTheRestOfTheAPI(t *testing.T) {
 func TestEventsHaveTheirKeys(t *testing.T) {
 	t.Parallel()
 	p := embedded(t)
+	observer, _ := p.account("readAdmin")
 	l := p.listen("", names("api.change", "odd"))
+	plain := map[string]*listener{"1": p.watch("eventNames=api.change&_plainId"), "1h1": p.watch("eventNames=api.change&_plainId=false")}
+	veiled := observer.watch("eventNames=api.change&_plainId")
 	_, h := p.ask("POST", "/v1/hosts", object{})
 	p.becomes("/v1/hosts/"+h.id(), "active")
 	p.ask("POST", "/v1/hosts/"+h.id()+"/?action=deactivate", object{})
@@ -419,6 +422,14 @@ func TestEventsHaveTheirKeys(t *testing.T) {
 		if got, _ := e["data"].(map[string]any); e["resourceType"] != "host" || e["resourceId"] != h.id() || fmt.Sprint(got) != fmt.Sprint(map[string]any(want)) {
 			t.Errorf("told was %v, not %v", e, want)
 		}
+	}
+	for want, l := range plain {
+		if e := l.named("api.change"); e["resourceId"] != want {
+			t.Errorf("the id is written as %v, not %s", e["resourceId"], want)
+		}
+	}
+	if e := veiled.named("api.change"); e["resourceId"] != "1h1" {
+		t.Errorf("an observer, who may not ask for plain ids, reads %v", e["resourceId"])
 	}
 	p.publish(object{"name": "odd", "resourceId": "1h1"})
 	if e := l.named("odd"); e["resourceId"] != nil {

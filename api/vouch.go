@@ -90,7 +90,7 @@ func (v voucher) known(ctx context.Context, q wire.AuthRequest, c auth.Caller, e
 	if err != nil {
 		return nil, err
 	}
-	k := &wire.Caller{AccountID: c.AccountID, Kind: c.Kind, Style: c.Subscription, All: c.AllAccounts, Plain: c.PlainIDs}
+	k := &wire.Caller{AccountID: c.AccountID, Kind: c.Kind, Style: c.Subscription, All: c.AllAccounts, Plain: c.PlainIDs, MayPlain: c.MayAskPlain}
 	if t := c.View.Type("subscribe"); t != nil {
 		k.Subscribe = append([]string{}, t.Collection...)
 	}

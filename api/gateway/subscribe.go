@@ -67,16 +67,17 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 	}
 	s := newStream(g, who, names)
 	g.watch(&s.line, as)
-	may := s.check
+	look := s.check
 	s.check = func() {
-		may()
+		look()
 		s.announce(context.Background())
 	}
 	s.base, s.include = g.base(r), in.texts("include")
 	_, s.resumes = in["cursor"]
 	s.cursor = in.text("cursor")
-	_, asksPlain := in["_plainId"]
-	s.plain = who.Plain || asksPlain && who.All
+	_, asked := in["_plainId"]
+	plain := in.text("_plainId")
+	s.plain = who.Plain || who.MayPlain && asked && (plain == "" || strings.EqualFold(plain, "true"))
 	return g.serve(w, r, &s.line, "", nil, s.open, s.shut)
 }
 

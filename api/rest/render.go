@@ -37,7 +37,13 @@ func (a *API) Resource(ctx context.Context, v Viewer, typ string, id int64) (jso
 		return nil, nil
 	}
 	t := r.view.Type(k.Type.Name)
-	if t == nil || t.Table == "" {
+	if t == nil {
+		return nil, nil
+	}
+	if t.Name == "setting" || t.Name == "activeSetting" {
+		return r.setting(id)
+	}
+	if t.Table == "" {
 		return nil, nil
 	}
 	row, err := r.visible(t, id)

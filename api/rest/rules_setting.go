@@ -2,6 +2,8 @@ package rest
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,6 +15,7 @@ import (
 	"github.com/cattleio/cattle/shared/fault"
 	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/schema"
+	"github.com/cattleio/cattle/shared/store"
 )
 
 // settingType answers /v1/settings and /v1/activesettings. Both show settings as
@@ -156,6 +159,18 @@ func (r *request) appendSetting(b []byte, name string, row *schema.Row) []byte {
 	o.value("inDb", row != nil)
 	o.value("source", optional(active.Source))
 	return o.close()
+}
+
+// setting is the setting of a row as it is in force, nil if there is no such row.
+func (r *request) setting(id int64) (json.RawMessage, error) {
+	row, err := r.api.Store.Get(r.ctx, resource.All.Type("setting"), id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.appendSetting(nil, row.Str("name"), row), nil
 }
 
 // pathEscape writes an id into a URL, leaving alone what paths may hold.

@@ -253,8 +253,20 @@ func TestResourcesOutsideOfRequests(t *testing.T) {
 	if got := s.as(keys).get(fmt.Sprintf("/v1/instances/1i%d?include=hosts", mine)); string(text) != got.text || got.at("hosts.0.name") != "h" {
 		t.Errorf("shown is %s\ninstead of  %s", text, got.text)
 	}
-	for typ, id := range map[string]int64{"instance": other, "account": me, "nothing": 1, "container": 999} {
-		if text, err := api.Resource(t.Context(), v, typ, id); text != nil || err != nil {
+	set := s.make("/v1/settings", `{"name":"a.b","value":"c"}`)
+	user := v
+	s.with("Upgrade", "websocket").get("/v1/subscribe?eventNames=resource.change").is(200)
+	for _, typ := range []string{"setting", "activeSetting"} {
+		text, err := api.Resource(t.Context(), v, typ, 1)
+		if got := s.get("/v1/settings/" + set.str("id")); err != nil || string(text) != got.text {
+			t.Errorf("shown is %s %v\ninstead of  %s", text, err, got.text)
+		}
+	}
+	if text, err := api.Resource(t.Context(), v, "setting", 99); text != nil || err != nil {
+		t.Errorf("a setting that is gone is %s %v", text, err)
+	}
+	for typ, id := range map[string]int64{"instance": other, "setting": 1, "account": me, "nothing": 1, "container": 999} {
+		if text, err := api.Resource(t.Context(), user, typ, id); text != nil || err != nil {
 			t.Errorf("%s %d is shown: %s %v", typ, id, text, err)
 		}
 	}

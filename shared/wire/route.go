@@ -192,6 +192,7 @@ type Caller struct {
 	Style     string   `json:"style"`
 	All       bool     `json:"all"`       // it sees the rows of all accounts
 	Plain     bool     `json:"plain"`     // ids are written plainly for it
+	MayPlain  bool     `json:"mayPlain"`  // if it asks for that
 	Subscribe []string `json:"subscribe"` // methods it may use there; null is one that does not exist for it
 	Publish   []string `json:"publish"`
 	Status    int      `json:"status"` // refusal of the agent it named, 0 for none
