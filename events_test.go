@@ -397,6 +397,13 @@ func TestTheEventStreamAnswersAsTheRestOfTheAPI(t *testing.T) {
 		if text, _ := io.ReadAll(page.Body); page.StatusCode != 200 || !strings.HasPrefix(string(text), "<!DOCTYPE html>") || page.Header.Get("Set-Cookie") == "" {
 			t.Errorf("%s shows a browser %s: %s", path, page.Status, text)
 		}
+		if resp := ask("GET", "/v1/subscribe", secret, "Upgrade", "websocket", "Connection", "Upgrade", "Sec-WebSocket-Version", "8"); resp.StatusCode != 400 || resp.Header.Get("Content-Type") != "application/json; charset=utf-8" {
+			t.Errorf("what is no clean upgrade is answered %s as %s", resp.Status, resp.Header.Get("Content-Type"))
+		}
+		foreign := ask("POST", path, secret, "User-Agent", "Mozilla/5.0", "Cookie", "CSRF=0123456789ABCDEF")
+		if text, _ := io.ReadAll(foreign.Body); foreign.StatusCode != 403 || !strings.Contains(string(text), "must repeat the cookie") {
+			t.Errorf("%s answers a foreign page %s: %s", path, foreign.Status, text)
+		}
 		if got := ask("POST", strings.Replace(path, "v1", "V1", 1), secret).StatusCode; got != 422 {
 			t.Errorf("%s of another version answers %d", path, got)
 		}

@@ -61,6 +61,9 @@ func (g *Gateway) hostAccess(w http.ResponseWriter, r *http.Request) error {
 	if err := g.knock(); err != nil {
 		return err
 	}
+	if err := upgradable(r); err != nil {
+		return err
+	}
 	t, err := g.redeem(r.Context(), r.URL.Query().Get("token"))
 	if err != nil {
 		return err

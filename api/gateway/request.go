@@ -25,6 +25,16 @@ func target(path string) string {
 	return "/" + strings.Join(segments, "/")
 }
 
+// upgradable refuses what would be a WebSocket and cannot become one: the library that
+// makes them says so in plain text.
+func upgradable(r *http.Request) error {
+	h := r.Header
+	if h.Get("Sec-WebSocket-Version") != "13" || h.Get("Sec-WebSocket-Key") == "" || !strings.Contains(strings.ToLower(h.Get("Connection")), "upgrade") {
+		return fault.Malformed("Bad Request", "no WebSocket can be made of the request")
+	}
+	return nil
+}
+
 // realm is what the keys that are asked for open.
 func (g *Gateway) realm() string {
 	realm := "Enter API access key and secret key as username and password"
@@ -41,9 +51,11 @@ func (g *Gateway) refuse(w http.ResponseWriter, err error) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	body := map[string]any{"id": uuid.NewString(), "type": "error", "links": map[string]any{}, "actions": map[string]any{},
 		"status": f.Status, "code": f.Code, "message": f.Code, "detail": nil}
+	if f.Message != "" {
+		body["message"] = f.Message
+	}
 	if after := f.RetryAfter(); after != "" {
 		w.Header().Set("Retry-After", after)
-		body["message"] = f.Message
 	}
 	switch f.Status {
 	case http.StatusUnauthorized:

@@ -22,7 +22,7 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 	if err := guarded(r); err != nil {
 		return err
 	}
-	upgrade := strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+	upgrade := r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 	if upgrade || r.Method == http.MethodPost {
 		if err := g.knock(); err != nil {
 			return err
@@ -44,6 +44,11 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err := may(who.Subscribe, r.Method); err != nil {
 		return err
+	}
+	if upgrade {
+		if err := upgradable(r); err != nil {
+			return err
+		}
 	}
 	names := in.texts("eventNames")
 	if r.Method == http.MethodPost {

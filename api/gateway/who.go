@@ -111,7 +111,7 @@ func guarded(r *http.Request) error {
 		return nil //nolint:nilerr // without a cookie there is nothing to repeat
 	}
 	if !hmac.Equal([]byte(cookie.Value), []byte(r.Header.Get("X-API-CSRF"))) {
-		return &fault.Fault{Status: http.StatusForbidden, Code: "InvalidCSRFToken"}
+		return &fault.Fault{Status: http.StatusForbidden, Code: "InvalidCSRFToken", Message: "The header X-API-CSRF must repeat the cookie CSRF"}
 	}
 	return nil
 }
