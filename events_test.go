@@ -444,6 +444,36 @@ func TestEventsHaveTheirKeys(t *testing.T) {
 	}
 }
 
+// Every state that a resource enters is told, whoever has set it: a request, the clock or
+// a process.
+func TestEveryStateIsTold(t *testing.T) {
+	t.Parallel()
+	p := embedded(t, "CATTLE_TASK_PURGE_RESOURCES_SCHEDULE=1", "CATTLE_OBJECT_REMOVE_TIME_DELAY_SECONDS=1")
+	l := p.listen("", names("state.change"))
+	_, h := p.ask("POST", "/v1/hosts", object{})
+	path := "/v1/hosts/" + h.id()
+	for _, act := range []object{{"active": "deactivate"}, {"inactive": "remove"}} {
+		for state, action := range act {
+			p.becomes(path, state)
+			p.ask("POST", path+"/?action="+fmt.Sprint(action), object{})
+		}
+	}
+	told := map[string]bool{}
+	l.next("the host to be purged", func(o object) bool {
+		moved := data(o)
+		if o["resourceType"] == "host" && o["resourceId"] == h.id() {
+			told[fmt.Sprint(moved["previousState"], " ", moved["state"], " ", moved["accountId"])] = true
+		}
+		return moved["state"] == "purged"
+	})
+	for _, move := range []string{"requested registering", "registering activating", "activating active", "active deactivating", "deactivating inactive",
+		"inactive removing", "removing removed", "removed purging", "purging purged"} {
+		if !told[move+" 1"] {
+			t.Errorf("that it went from %s was not told: %v", strings.Replace(move, " ", " to ", 1), told)
+		}
+	}
+}
+
 // Whoever may see a resource is told of it once it has changed, and reads it as a
 // GET would give it.
 func TestAResourceChanges(t *testing.T) {

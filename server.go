@@ -57,6 +57,7 @@ type server struct {
 	store   *store.Store   // nil for a gateway alone: it touches no SQL
 	redis   redis.UniversalClient
 	bus     *event.Bus
+	news    *workers.News // nil where there is no store
 	queue   *queue.Queue
 	locks   *lock.Locks
 
@@ -167,6 +168,8 @@ func (s *server) connect(ctx context.Context) (closing func(), err error) {
 	if s.store, err = openStore(ctx, s.settings); err != nil {
 		return nil, err
 	}
+	s.news = workers.NewNews(s.bus)
+	s.store.Moved = s.news.Moved
 	for _, first := range []func(context.Context) error{s.secure, s.noteItems} {
 		if err := patiently(ctx, func() error { return first(ctx) }); err != nil {
 			return nil, err
@@ -358,13 +361,16 @@ func (s *server) makeKey(ctx context.Context) {
 // start runs the parts.
 func (s *server) start(ctx context.Context, g *errgroup.Group, ln net.Listener) {
 	var work *workers.Worker
+	if s.news != nil {
+		g.Go(func() error { return s.news.Run(ctx) })
+	}
 	if s.parts["worker"] || s.parts["api"] { // the API shows the logic that workers run
-		work = workers.New(workers.Deps{Store: s.store, Queue: s.queue, Bus: s.bus, Locks: s.locks, Settings: s.settings,
+		work = workers.New(workers.Deps{Store: s.store, Queue: s.queue, Bus: s.bus, News: s.news, Locks: s.locks, Settings: s.settings,
 			Server: s.id, Slots: int(s.settings.Int("worker.slots")), Log: s.log, Ready: s.ready.Done, Metrics: s.metrics,
 			Serves: s.serves(ln), Dialer: dialler, Connected: s.connected})
 	}
 	if s.parts["worker"] {
-		s.metrics.Count("cattle_news_dropped_total", "News of resources that nobody was told because too many waited.", work.Dropped)
+		s.metrics.Count("cattle_news_dropped_total", "News of resources that nobody was told because too many waited.", s.news.Dropped)
 		s.ready.Add(1)
 		g.Go(func() error { return work.Run(ctx) })
 	}

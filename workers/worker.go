@@ -7,10 +7,8 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net"
-	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cattleio/cattle/shared/event"
@@ -31,6 +29,7 @@ type Deps struct {
 	Queue    *queue.Queue
 	Bus      *event.Bus
 	Locks    *lock.Locks
+	News     *News
 	Settings engine.Settings
 	Server   string
 	Slots    int // attempts at the same time; 0 means 50
@@ -51,9 +50,6 @@ type Worker struct {
 	engine *engine.Engine
 	caller *caller
 	ways   *ssh.Ways
-	news   chan []engine.Change
-
-	dropped atomic.Int64
 }
 
 // New returns a worker.
@@ -61,10 +57,10 @@ func New(d Deps) *Worker {
 	if d.Slots <= 0 {
 		d.Slots = 50
 	}
-	w := &Worker{Deps: d, caller: newCaller(d.Bus, d.Server, d.Log), news: make(chan []engine.Change, 4000)}
+	w := &Worker{Deps: d, caller: newCaller(d.Bus, d.Server, d.Log)}
 	w.engine = engine.New(engine.Config{
 		Store: d.Store, Settings: d.Settings, Caller: w.caller, Locks: d.Locks,
-		Ring: d.Queue.Ring, Tell: w.tell, Server: d.Server, Handlers: handler.All(), Slots: d.Slots, Log: d.Log, Metrics: d.Metrics,
+		Ring: d.Queue.Ring, Tell: d.News.Tell, Server: d.Server, Handlers: handler.All(), Slots: d.Slots, Log: d.Log, Metrics: d.Metrics,
 	})
 	w.ways = ssh.New(ssh.Config{Store: d.Store, Locks: d.Locks, Settings: d.Settings, Log: d.Log,
 		Serves: d.Serves, Dialer: d.Dialer, Connected: d.Connected})
@@ -114,7 +110,6 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer external()
 	w.Ready()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return w.publish(ctx) })
 	g.Go(func() error { return w.takeOver(ctx) })
 	g.Go(func() error { return w.ways.Run(ctx) })
 	g.Go(func() error { return w.Queue.Serve(ctx, w.Slots, w.look) })
@@ -139,20 +134,6 @@ func (w *Worker) agentUp(ctx context.Context, payload string) {
 	}()
 }
 
-// tell hands news to the publisher, which may drop them: whoever needs to be sure
-// reads the rows.
-func (w *Worker) tell(changes []engine.Change) {
-	select {
-	case w.news <- changes:
-	default:
-		w.dropped.Add(int64(len(changes)))
-		w.Bus.Owe()
-	}
-}
-
-// Dropped counts the news that nobody was told because too many waited to be.
-func (w *Worker) Dropped() int64 { return w.dropped.Load() }
-
 // Changed takes the news of a write by another part of this process, and tells
 // whether other workers want to hear of it.
 func (w *Worker) Changed(typ string) bool {
@@ -161,82 +142,4 @@ func (w *Worker) Changed(typ string) bool {
 	}
 	w.engine.ForgetExternal()
 	return true
-}
-
-// stateChange is the data of the event state.change.
-type stateChange struct {
-	Previous string `json:"previousState"`
-	State    string `json:"state"`
-	Account  int64  `json:"accountId,omitempty"`
-}
-
-// gathering is how long news wait for more to go with them.
-const gathering = 5 * time.Millisecond
-
-// publish tells the news of a moment together.
-func (w *Worker) publish(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case changes := <-w.news:
-			w.announce(ctx, w.gather(changes))
-		}
-	}
-}
-
-func (w *Worker) gather(changes []engine.Change) []engine.Change {
-	timer := time.NewTimer(gathering)
-	defer timer.Stop()
-	for len(changes) < 200 {
-		select {
-		case more := <-w.news:
-			changes = append(changes, more...)
-		case <-timer.C:
-			return changes
-		}
-	}
-	return changes
-}
-
-// announce tells the changes; whoever needs to be sure reads the rows.
-func (w *Worker) announce(ctx context.Context, changes []engine.Change) {
-	named := map[string][]engine.Change{}
-	var always []event.Message
-	for _, c := range changes {
-		name := wire.StateChange
-		if c.Progress {
-			name = wire.ProgressChange
-		}
-		named[name] = append(named[name], c)
-		if revokes(c) {
-			text, _ := wire.Encode(wire.Revoked{Type: c.Type, ID: c.ID})
-			always = append(always, event.Message{Channel: wire.RevokeChannel, Payload: string(text)})
-		}
-		if engine.IsExternal(c.Type) {
-			always = append(always, event.Message{Channel: wire.ExternalChannel, Payload: "{}"})
-		}
-	}
-	if len(always) > 0 {
-		_ = w.Bus.PublishAll(ctx, always)
-	}
-	for name, list := range named {
-		_ = w.Bus.PublishHeard(ctx, wire.EventChannel(name), len(list), func(i int) string { return news(name, list[i]) })
-	}
-}
-
-// news is the event that tells of a change.
-func news(name string, c engine.Change) string {
-	data, _ := wire.Encode(stateChange{c.Previous, c.State, c.Account})
-	text, _ := wire.Encode(&wire.Event{ID: uuid.NewString(), Name: name, ResourceType: wire.Text(c.Type), ResourceID: id(c.ID),
-		Data: data, TimeMillis: time.Now().UnixMilli()})
-	return string(text)
-}
-
-// revokes tells whether a change takes from somebody the right to be connected.
-func revokes(c engine.Change) bool {
-	if c.Type != "credential" && c.Type != "account" && c.Type != "agent" {
-		return false
-	}
-	return c.State == "inactive" || c.State == "removed" || c.State == "purged"
 }

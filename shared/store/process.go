@@ -105,6 +105,15 @@ var ErrCannotStart = errors.New("the state does not allow it")
 // nothing is written and the error wraps ErrCannotStart; if somebody else changes
 // the resource at the same time, it is ErrConflict.
 func (t *Tx) Launch(ctx context.Context, l Launch) (*Launched, error) {
+	from := l.Row.State()
+	out, err := t.launch(ctx, l)
+	if to := l.Row.State(); err == nil && to != from && l.Parent == 0 && t.s.Moved != nil {
+		t.After(func() { t.s.Moved(l.Row.Type().Name, l.Row.ID(), l.Row.Int("accountId"), from, to) })
+	}
+	return out, err
+}
+
+func (t *Tx) launch(ctx context.Context, l Launch) (*Launched, error) {
 	def, reason := process.Decide(l.Process, l.From, l.Row.Str(l.Process.StateField()), resource.All.Process)
 	if reason == process.Canceled {
 		return nil, fmt.Errorf("cannot run %s on %s %d: it is %s: %w", l.Process.Name, l.Row.Type().Name, l.Row.ID(),

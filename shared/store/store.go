@@ -63,6 +63,9 @@ type Store struct {
 	// Left is told of each state that a resource has left, once that is durable, and
 	// how long it was in it. nil tells nobody.
 	Left func(typ, state string, after time.Duration)
+	// Moved is told of each state that a launch has set which no process asked for, once
+	// that is durable: runs tell of their own. It must not block; nil tells nobody.
+	Moved func(typ string, id, account int64, from, to string)
 }
 
 // Seam is a point in the life of a transaction.
