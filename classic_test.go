@@ -122,6 +122,27 @@ func (p *program) agentKey(a object) *program {
 	return p.as(key["publicValue"].(string), key["secretValue"].(string))
 }
 
+// The account of several agents says which of them it means.
+func TestAnAccountOfSeveralAgentsNamesOne(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	a := p.event("first")
+	own := p.agentKey(a)
+	_, a = p.ask("GET", "/v1/agents/"+a.id(), nil)
+	_, b := p.ask("POST", "/v1/agents", object{"uri": "event://second", "managedConfig": false, "accountId": a["accountId"]})
+	_, stranger := p.ask("POST", "/v1/agents", object{"uri": "event://third", "managedConfig": false})
+	until(t, "both agents to be its own", 10*time.Second, func() bool { return len(p.list(fmt.Sprintf("/v1/agents?accountId=%v", a["accountId"]))) == 2 })
+	if status, text := own.send("/v1/subscribe", "", names("ping")); status != 422 || !strings.Contains(text, `"MissingRequired"`) || !strings.Contains(text, `"agentId"`) {
+		t.Errorf("a subscription for no agent answers %d %s", status, text)
+	}
+	own.listen("", fmt.Sprintf(`{"eventNames":["ping"],"agentId":%s}`, strings.TrimPrefix(b.id(), "1a")))
+	for query, want := range map[string]int{"": 422, "?agentId=" + strings.TrimPrefix(b.id(), "1a"): 404, "?agentId=" + strings.TrimPrefix(stranger.id(), "1a"): 404} {
+		if status, o := own.ask("GET", "/v1/configcontent/pyagent"+query, nil); status != want || want == 422 && o["fieldName"] != "agentId" {
+			t.Errorf("an item for %q answers %d %v", query, status, o)
+		}
+	}
+}
+
 // What an agent is asked can be read beside it: by administrators as it is, and by those
 // who may only read without what it is about. The agent stays the agent.
 func TestAnAgentIsObserved(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/cattleio/cattle/shared/fault"
 	"github.com/cattleio/cattle/shared/item"
 	"github.com/cattleio/cattle/shared/resource"
+	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/store"
 )
 
@@ -48,12 +50,13 @@ func (h content) serve(c *fiber.Ctx, caller auth.Caller, name string) error {
 	return c.Send(archive.Bytes())
 }
 
-// agent is the caller's own; one who sees all of them names it.
+// agent is the caller's own; one who sees all of them, or has several, names it.
 func (h content) agent(c *fiber.Ctx, caller auth.Caller) (int64, error) {
+	unnamed := fault.Invalid("MissingRequired", "agentId", "agentId is required")
+	id, _ := rest.Input(c)["agentId"].(int64)
 	if caller.AllAccounts {
-		id, _ := rest.Input(c)["agentId"].(int64)
 		if id == 0 {
-			return 0, fault.Invalid("MissingRequired", "agentId", "agentId is required")
+			return 0, unnamed
 		}
 		return id, nil
 	}
@@ -61,10 +64,14 @@ func (h content) agent(c *fiber.Ctx, caller auth.Caller) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if len(agents) != 1 {
+	if id == 0 && len(agents) > 1 {
+		return 0, unnamed
+	}
+	i := slices.IndexFunc(agents, func(a *schema.Row) bool { return id == 0 || a.ID() == id })
+	if i < 0 {
 		return 0, fault.NotFound()
 	}
-	return agents[0].ID(), nil
+	return agents[i].ID(), nil
 }
 
 func (h content) applied(c *fiber.Ctx, agent int64, name string) error {

@@ -126,6 +126,8 @@ func (g *Gateway) serveAgent(w http.ResponseWriter, r *http.Request, who *wire.C
 		s.modern, s.quiet, protocol = true, true, wire.Subprotocol
 	}
 	s.early = !s.modern // who is shown pings sees one before any command
+	// Agents give up after a minute without a line, and there are many: they are shown a
+	// third of the pings that others are.
 	s.every, s.pings = min(3*g.pingEvery(), heartbeat), g.pings()
 	if s.modern {
 		s.every = heartbeat
