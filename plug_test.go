@@ -387,7 +387,7 @@ func (in *installation) plugged(t *testing.T, p, shared *program, engine machine
 
 func (h *plugged) joins() {
 	h.t.Helper()
-	until(h.t, "the host to join", 30*time.Second, func() bool {
+	until(h.t, "the host to join", 2*time.Minute, func() bool {
 		for _, o := range h.p.list("/v1/hosts?state=active&kind=" + h.engine.kind() + "&name_prefix=" + h.name) {
 			h.host = o.id()
 		}

@@ -360,7 +360,10 @@ func (w *Ways) install(ctx context.Context, a agent) (t *tunnel, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w.Log.InfoContext(ctx, "agent is on its host", "agent", a.id, "did", did, "tunnel", t != nil, "took", time.Since(begun))
+	if t != nil {
+		did += ", and it has a tunnel"
+	}
+	w.Log.InfoContext(ctx, "agent is on its host", "agent", a.id, "did", did, "took", time.Since(begun))
 	return t, refused
 }
 
