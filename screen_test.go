@@ -142,13 +142,7 @@ func (b *browser) reads(text string) {
 	}
 }
 
-// picture is what the screen shows.
-func (b *browser) picture() string {
-	shown, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.getElementById("screen").toDataURL()`))
-	return shown
-}
-
-// lit is how many pixels of the picture are not black: a line of text is some thousands.
+// lit is how many pixels of the screen are not black: a line of text is some thousands.
 func (b *browser) lit() int {
 	n, _ := chromedp.Run(b.ctx, chromedp.Evaluate[int](`(() => {
 		const c = document.getElementById("screen"), d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
