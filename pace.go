@@ -64,9 +64,9 @@ func (p *pace) next(allocated uint64) (changed bool) {
 
 // gives tells whether it is time to give back what is kept: after a storm of connections a
 // gateway has room that it does not need again for long. What one round of the collector
-// leaves free is less than that.
+// leaves free is less than a third of what is used; it also makes stacks small again.
 func (p *pace) gives(free, used uint64) bool {
-	if p.percent != calmPercent || free <= used/2 {
+	if p.percent != calmPercent || free <= used/3 {
 		p.spare = 0
 		return false
 	}
