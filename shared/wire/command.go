@@ -138,9 +138,37 @@ type Port struct {
 
 // Nic is a network interface of an instance.
 type Nic struct {
-	DeviceNumber int     `json:"deviceNumber"`
-	Network      Network `json:"network"`
-	Removed      any     `json:"removed,omitempty"`
+	DeviceNumber int         `json:"deviceNumber"`
+	MACAddress   string      `json:"macAddress,omitempty"`
+	Addresses    []IPAddress `json:"ipAddresses,omitempty"`
+	Network      Network     `json:"network"`
+	Removed      any         `json:"removed,omitempty"`
+}
+
+// Primary is the address of a subnet by which a nic is known, nil if it has none.
+func (n Nic) Primary() *IPAddress {
+	if n.Removed != nil {
+		return nil
+	}
+	for i := range n.Addresses {
+		if a := &n.Addresses[i]; a.Role == "primary" && a.Address != "" && a.Subnet != nil && a.Subnet.CIDRSize > 0 && a.Subnet.CIDRSize <= 32 && a.Removed == nil {
+			return a
+		}
+	}
+	return nil
+}
+
+// IPAddress is an address of a nic. One without a subnet is what a host gave.
+type IPAddress struct {
+	Address string  `json:"address"`
+	Role    string  `json:"role"`
+	Subnet  *Subnet `json:"subnet,omitempty"`
+	Removed any     `json:"removed,omitempty"`
+}
+
+// Subnet is as much of one as hosts need.
+type Subnet struct {
+	CIDRSize int `json:"cidrSize"` // bits of the network's part
 }
 
 // Network is the network of a nic.

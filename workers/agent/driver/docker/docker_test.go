@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -367,4 +368,40 @@ func freePort(t *testing.T) uint16 {
 	}
 	defer l.Close()
 	return uint16(l.Addr().(*net.TCPAddr).Port)
+}
+
+// A container on a managed network has the address of its nic beside that of the engine, is
+// found there by others, and gets it also when an agent died before it was given.
+func TestAContainerHasTheAddressOfItsNic(t *testing.T) {
+	t.Parallel()
+	nic := func(address, mac string) []wire.Nic {
+		return []wire.Nic{{MACAddress: mac, Addresses: []wire.IPAddress{{Address: "172.17.99.99", Role: "primary"},
+			{Address: address, Role: "primary", Subnet: &wire.Subnet{CIDRSize: 24}}}}}
+	}
+	inside := func(h *host, command ...string) string {
+		out, err := exec.CommandContext(t.Context(), "docker", append([]string{"exec", h.UUID}, command...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	serves := newHost(t, "sh -c 'while :; do echo here | nc -l -p 8080; done'")
+	serves.start() // as by an agent that died then
+	serves.Nics = nic("10.219.7.3", "02:db:07:00:00:03")
+	for range 2 {
+		serves.start()
+		if got := inside(serves, "ip", "addr", "show", "eth0"); strings.Count(got, "inet 10.219.7.3/24 ") != 1 || !strings.Contains(got, "link/ether 02:db:07:00:00:03 ") || !strings.Contains(got, "inet 172.") {
+			t.Errorf("its card is %s", got)
+		}
+	}
+	asks := newHost(t, "sleep 600")
+	asks.Nics = nic("10.219.7.4", "")
+	asks.start()
+	if got := inside(asks, "nc", "-w", "10", "10.219.7.3", "8080"); got != "here\n" {
+		t.Errorf("the other is found as %q", got)
+	}
+	asks.Nics = nic("nowhere", "")
+	if _, err := asks.driver.Start(t.Context(), asks.command()); err == nil || !strings.Contains(err.Error(), "its address nowhere") {
+		t.Errorf("no address is given: %v", err)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"github.com/cattleio/cattle/shared/wire"
 	"github.com/cattleio/cattle/workers/agent/driver"
 )
 
@@ -22,7 +23,7 @@ func (d *Driver) Start(ctx context.Context, cmd driver.InstanceCommand) (any, er
 		return nil, err
 	}
 	if running(found) {
-		return d.observe(ctx, instance.UUID)
+		return d.connected(ctx, instance, found)
 	}
 	wanted, err := d.options(instance, cmd.Map.Host)
 	if err != nil {
@@ -34,7 +35,16 @@ func (d *Driver) Start(ctx context.Context, cmd driver.InstanceCommand) (any, er
 	if _, err := d.engine.ContainerStart(ctx, instance.UUID, client.ContainerStartOptions{}); err != nil {
 		return nil, engineError("cannot start container "+instance.UUID, err)
 	}
-	if err := d.checkRunning(ctx, instance.UUID); err != nil {
+	found, err = d.started(ctx, instance.UUID)
+	if err != nil {
+		return nil, err
+	}
+	return d.connected(ctx, instance, found)
+}
+
+// connected is what is seen of a container that runs, once it has its addresses.
+func (d *Driver) connected(ctx context.Context, instance *wire.Instance, found *container.InspectResponse) (any, error) {
+	if err := d.address(ctx, found, instance.Nics); err != nil {
 		return nil, err
 	}
 	return d.observe(ctx, instance.UUID)
@@ -84,17 +94,17 @@ func (d *Driver) create(ctx context.Context, wanted client.ContainerCreateOption
 	return engineError("cannot create container "+wanted.Name, err)
 }
 
-func (d *Driver) checkRunning(ctx context.Context, uuid string) error {
+func (d *Driver) started(ctx context.Context, uuid string) (*container.InspectResponse, error) {
 	found, err := d.inspect(ctx, uuid)
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case found == nil:
-		return fmt.Errorf("container %s vanished after its start", uuid)
+		return nil, fmt.Errorf("container %s vanished after its start", uuid)
 	case !running(found):
-		return fmt.Errorf("container %s ended at once with exit code %d", uuid, found.State.ExitCode)
+		return nil, fmt.Errorf("container %s ended at once with exit code %d", uuid, found.State.ExitCode)
 	}
-	return nil
+	return found, nil
 }
 
 func (d *Driver) stop(ctx context.Context, uuid string) error {
