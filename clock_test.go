@@ -38,7 +38,7 @@ var walls = map[string]string{
 	"shared/store/clock.go":                "only until the database has told the time",
 	"shared/wire/event.go":                 "shown in an event",
 	"workers/engine/log.go":                "shown in the log of an attempt",
-	"workers/worker.go":                    "shown in an event",
+	"workers/news.go":                      "shown in an event",
 }
 
 func TestNoClockOfAMachineDecides(t *testing.T) {
