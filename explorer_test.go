@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -153,6 +154,17 @@ func TestTheDashboardShowsWhatRuns(t *testing.T) {
 	})
 }
 
+// follows presses a link of a page that draws itself anew with each change: what was found
+// a moment ago may be gone.
+func (b *browser) follows(name string) {
+	b.t.Helper()
+	until(b.t, "a link to "+name, 20*time.Second, func() bool {
+		pressed, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](fmt.Sprintf(
+			`(() => { const a = [...document.querySelectorAll("a")].find(a => a.textContent === %q); if (a) { a.click(); } return !!a; })()`, name)))
+		return err == nil && pressed
+	})
+}
+
 // The log of an instance is a click away, and goes on while it is looked at.
 func TestALogIsReadInABrowser(t *testing.T) {
 	t.Parallel()
@@ -160,7 +172,8 @@ func TestALogIsReadInABrowser(t *testing.T) {
 	p := embedded(t)
 	path, agent := p.onAHost(p)
 	p.becomes(path, "running")
-	b.does("opening it", chromedp.Navigate(p.url+"/static/"), chromedp.WaitVisible(`//a[text()="Logs"]`), chromedp.Click(`//a[text()="Logs"]`))
+	b.does("opening it", chromedp.Navigate(p.url+"/static/"))
+	b.follows("Logs")
 	until(t, "the log", 20*time.Second, func() bool { return strings.Contains(b.page(), "it runs") })
 	agent.kill()
 	until(t, "its end", 30*time.Second, func() bool { return strings.Contains(b.page(), "the host is away") })

@@ -398,8 +398,8 @@ func TestAScreenIsSeenInABrowser(t *testing.T) {
 	}
 
 	// The way of people: from the dashboard, with the rights of the browser.
-	b.does("logging in", chromedp.Navigate(owner.url+"/v1"), chromedp.Navigate(server.url+"/static/"), chromedp.WaitVisible(`//a[text()="Screen"]`),
-		chromedp.Click(`//a[text()="Screen"]`))
+	b.does("logging in", chromedp.Navigate(owner.url+"/v1"), chromedp.Navigate(server.url+"/static/"))
+	b.follows("Screen")
 	b.reads("connected to " + vm.id())
 	b.types(serial)
 	b.does("leading there from its page", chromedp.Navigate(server.url+path), chromedp.WaitVisible(`//p[@class="links"]/a[text()="Screen"]`),
