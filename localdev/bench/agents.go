@@ -182,14 +182,22 @@ func (c *crowd) allHeld(ctx context.Context, limit time.Duration) error {
 	if err != nil {
 		return err
 	}
-	away := make([]string, c.n)
-	for i := range away {
-		away[i] = wire.AgentChannel(strconv.Itoa(first + i))
+	all := make([]string, c.n)
+	for i := range all {
+		all[i] = wire.AgentChannel(strconv.Itoa(first + i))
 	}
-	err = wait(ctx, "all agents to be held", limit, func() bool { // who has been held is not asked for again, which would be most of the load
+	away := slices.Clone(all)
+	ask := func() error {
 		heard, err := c.bus.Heard(ctx, away...)
 		away = slices.DeleteFunc(away, func(channel string) bool { return heard[channel] > 0 })
-		return err == nil && len(away) == 0
+		return err
+	}
+	err = wait(ctx, "all agents to be held", limit, func() bool { // who has been held is asked for again in the end alone: it would be most of the load
+		if ask() != nil || len(away) > 0 {
+			return false
+		}
+		away = slices.Clone(all)
+		return ask() == nil && len(away) == 0
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %d of %d are not", err, len(away), c.n)
