@@ -41,9 +41,9 @@
 // itself, and while it does not, who asks why is told.
 //
 // Ten thousand hosts are as many connections, spread over the workers by who comes first:
-// some fifteen goroutines and 130 kB each, a renewal of the lease every seven seconds, and
-// no traffic of ours, since the system notices peers that are gone. So many are entered at
-// once that a new worker is not drowned.
+// each costs some goroutines, a renewal of its lease every seven seconds, and no traffic of
+// ours, since the system notices peers that are gone. So many are entered at once that a
+// new worker is not drowned.
 //
 // A host shows who it is by its host key: the first one is believed and kept in SQL,
 // a different one later is refused.
