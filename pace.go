@@ -19,14 +19,18 @@ const (
 	calmRate    = 16 << 20
 	busyAfter   = 4 // seconds in a row
 	calmAfter   = 5
+	stillShare  = 10       // a second is still that allocates less than this part of the heap
+	spentShare  = 4        // what is kept for use again is given back once this part of the heap was allocated
+	worthwhile  = 24 << 20 // bytes of a heap; a smaller one has little to give
 )
 
 // pace is one server's.
 type pace struct {
-	busy    int // the percent while there is work
-	percent int // as it is now
-	since   int // how many seconds in a row have asked for the other
-	spare   int // how many seconds in a row much was kept that nobody used
+	busy    int    // the percent while there is work
+	percent int    // as it is now
+	since   int    // how many seconds in a row have asked for the other
+	still   int    // how many seconds in a row allocated little beside what is held
+	spent   uint64 // bytes that were allocated since memory was given back
 }
 
 // newPace is for a server of some parts, with a database server or not. A gateway by
@@ -62,26 +66,29 @@ func (p *pace) next(allocated uint64) (changed bool) {
 	return true
 }
 
-// gives tells whether it is time to give back what is kept: after a storm of connections a
-// gateway has room that it does not need again for long. What one round of the collector
-// leaves free is less than a third of what is used; it also makes stacks small again.
-func (p *pace) gives(free, used uint64) bool {
-	if p.percent != calmPercent || free <= used/3 {
-		p.spare = 0
+// gives tells whether it is time to give back what is kept, by what was allocated in the
+// last second and what the heap holds. A storm of connections leaves a gateway with room
+// that it does not need again for long, and each command with a larger stack, which only
+// the collector makes small: once there was some work and then some seconds were still,
+// it is asked for. Without new work it is not asked for again.
+func (p *pace) gives(allocated, used uint64) bool {
+	p.spent += allocated
+	if p.percent != calmPercent || allocated > used/stillShare {
+		p.still = 0
 		return false
 	}
-	p.spare++
-	if p.spare < calmAfter {
+	p.still++
+	if p.still < calmAfter || used < worthwhile || p.spent < used/spentShare {
 		return false
 	}
-	p.spare = 0
+	p.still, p.spent = 0, 0
 	return true
 }
 
 // keepPace lets the collector of garbage follow the work until ctx ends.
 func keepPace(ctx context.Context, p *pace) {
 	debug.SetGCPercent(p.percent)
-	read := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}}
+	read := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(read)
 	before := read[0].Value.Uint64()
 	tick := time.NewTicker(time.Second)
@@ -94,11 +101,11 @@ func keepPace(ctx context.Context, p *pace) {
 		}
 		metrics.Read(read)
 		now := read[0].Value.Uint64()
-		changed := p.next(now - before)
+		changed, gives := p.next(now-before), p.gives(now-before, read[1].Value.Uint64())
 		if changed {
 			debug.SetGCPercent(p.percent)
 		}
-		if changed && p.percent == calmPercent || p.gives(read[1].Value.Uint64(), read[2].Value.Uint64()) {
+		if changed && p.percent == calmPercent || gives {
 			debug.FreeOSMemory()
 		}
 		before = now

@@ -26,17 +26,26 @@ func TestMemoryFollowsTheWork(t *testing.T) {
 			t.Errorf("after second %d it is %d %%, not %d", i, p.percent, second.percent)
 		}
 	}
+	const held = 50 << 20
+	p, small := newPace("", true), newPace("", true)
 	for i, second := range []struct {
-		free, used uint64
-		gives      bool
+		allocated uint64
+		gives     bool
 	}{
-		{much, much, false}, {much, much, false}, {much, much, false}, {much, much, false},
-		{little, much, false}, // it is used again
-		{much, much, false}, {much, much, false}, {much, much, false}, {much, much, false}, {much, much, true},
-		{much, much, false},
+		{little, false}, {little, false}, {little, false}, {little, false},
+		{little, false}, // still for long enough, but there was no storm
+		{much, false},
+		{little, false}, {little, false}, {little, false}, {little, false},
+		{some, false}, // not yet over
+		{little, false}, {little, false}, {little, false}, {little, false}, {little, true},
+		{little, false}, {little, false}, {little, false}, {little, false},
+		{little, false}, // once is enough
 	} {
-		if gives := p.gives(second.free, second.used); gives != second.gives {
-			t.Errorf("after second %d with %d free it gives back: %v", i, second.free, gives)
+		if small.gives(second.allocated, some) {
+			t.Errorf("a small server gives back after second %d", i)
+		}
+		if gives := p.gives(second.allocated, held); gives != second.gives {
+			t.Errorf("after second %d with %d allocated it gives back: %v", i, second.allocated, gives)
 		}
 	}
 	if one := newPace("gateway", true); one.busy != calmPercent {
