@@ -159,6 +159,20 @@ func TestAHostWhoseAgentIsGoneGetsNothingNew(t *testing.T) {
 	}
 }
 
+// An agent that is lost is known to be gone before anybody looks for it.
+func TestALostAgentIsKnownAtOnce(t *testing.T) {
+	t.Parallel()
+	installations(t, func(t *testing.T, in *installation) {
+		in.env = append(in.env, "CATTLE_TASK_AGENT_PING_SCHEDULE=86400")
+		p := in.start()
+		agent := start(t, []string{"CATTLE_HOME=" + t.TempDir()}, "agent", "--url", p.url, "--drivers", "sim")
+		p.hosts(1, "&kind=sim")
+		path := "/v1/agents/" + p.list("/v1/agents?state=active")[0].id()
+		agent.kill()
+		until(t, "the agent to be missed", 30*time.Second, func() bool { return strings.Contains(why(p, path), "it is disconnected since") })
+	})
+}
+
 // obeys stops a container and starts it again.
 func (p *program) obeys(path, name string) {
 	p.t.Helper()

@@ -69,6 +69,7 @@ type Scheduler struct {
 	hosts outage // that are gone
 
 	strange   map[string]bool      // what has been told and is not told again, such as what agents run that is not known
+	moment    time.Duration        // an agent whose connection is lost has to come back
 	patience  time.Duration        // with what an agent misses, which may be about to come back by itself
 	auditing  sync.Mutex           // one round at a time
 	surveying sync.Mutex           // likewise
@@ -81,7 +82,7 @@ type Scheduler struct {
 
 // New returns a scheduler.
 func New(d Deps) *Scheduler {
-	return &Scheduler{Deps: d, absent: map[int64]int{}, strange: map[string]bool{}, patience: 2 * time.Second, watcher: newWatcher(), functions: All}
+	return &Scheduler{Deps: d, absent: map[int64]int{}, strange: map[string]bool{}, moment: time.Second, patience: 2 * time.Second, watcher: newWatcher(), functions: All}
 }
 
 // priority is that of the processes of a definition.
@@ -127,6 +128,7 @@ func (s *Scheduler) lead(ctx context.Context) {
 			wait.Go(func() { s.repeat(ctx, f) })
 		}
 	}
+	wait.Go(func() { s.notice(ctx) })
 	wait.Wait()
 	s.Metrics.See(nil) // another leads now, and shows what it sees
 }

@@ -2,10 +2,13 @@ package functions
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/store"
+	"github.com/cattleio/cattle/shared/wire"
 )
 
 // liveness notices agents that no gateway holds any more, and takes them through
@@ -94,6 +97,78 @@ func (s *Scheduler) remember(ctx context.Context, agents []store.Tethered, there
 		gone = append(gone, fresh...)
 	}
 	return s.Store.Disconnected(ctx, gone, back)
+}
+
+// mostLost is how many agents are lost in a moment before the next look is waited for.
+const mostLost = 1000
+
+// notice keeps since when agents are gone of which a gateway says that their connections
+// are lost, rather than at the next look, unless they are back in a moment or many are gone
+// at once. It only tells those who ask and who place instances: looks decide.
+func (s *Scheduler) notice(ctx context.Context) {
+	if s.Bus == nil {
+		return
+	}
+	lost := make(chan int64, mostLost)
+	defer s.Bus.Subscribe(ctx, wire.DownChannel, func(payload string) {
+		var down wire.AgentDown
+		if json.Unmarshal([]byte(payload), &down) != nil {
+			return
+		}
+		select {
+		case lost <- down.AgentID:
+		default:
+		}
+	})()
+	for {
+		var ids []int64
+		select {
+		case <-ctx.Done():
+			return
+		case id := <-lost:
+			ids = append(ids, id)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(s.moment):
+		}
+		for range len(lost) {
+			ids = append(ids, <-lost)
+		}
+		if err := s.keepLost(ctx, ids); err != nil && ctx.Err() == nil {
+			s.Log.WarnContext(ctx, "lost connections were not noted", "err", err)
+		}
+	}
+}
+
+// keepLost keeps since when those of some agents are gone that should be there and are not.
+func (s *Scheduler) keepLost(ctx context.Context, ids []int64) error {
+	agents, err := s.Store.Agents(ctx)
+	if err != nil {
+		return err
+	}
+	there, err := s.Connected(ctx, ids)
+	if err != nil {
+		return err
+	}
+	var gone []int64
+	for _, a := range agents {
+		if held, asked := there[a.ID]; asked && !held && a.Active && !a.Gone {
+			gone = append(gone, a.ID)
+		}
+	}
+	if s.stormy() || many(len(gone), len(agents)) {
+		return nil
+	}
+	return s.Store.Disconnected(ctx, gone, nil)
+}
+
+// stormy tells whether many were gone at once lately.
+func (s *Scheduler) stormy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.storm > 0
 }
 
 // calm tells whether it is a while since many were gone at once; the last of them are

@@ -63,7 +63,17 @@ func TestADeadGatewayWritesNothingAboutItsAgents(t *testing.T) {
 			}
 			return noted
 		}
+		lost := func(ids ...int64) {
+			t.Helper()
+			if err := clock.keepLost(ctx, ids); err != nil {
+				t.Fatal(err)
+			}
+		}
 		away[1] = true
+		lost(1, 2, 99) // 2 is back, 99 is nobody's
+		if n := look(0); n != 1 {
+			t.Errorf("of one agent that is lost %d are noted", n)
+		}
 		if n := look(1); n != 1 {
 			t.Errorf("of one agent that went %d are noted", n)
 		}
@@ -74,12 +84,14 @@ func TestADeadGatewayWritesNothingAboutItsAgents(t *testing.T) {
 		for id := range int64(agents) {
 			away[id+1] = true
 		}
+		lost(1, 2, 3, 4, 5, 6, 7)
 		if n := look(2); n != 0 {
 			t.Errorf("%d are noted a moment after all went", n)
 		}
 		for id := range int64(agents) - 2 { // the last two are late
 			delete(away, id+1)
 		}
+		lost(agents - 1) // one of many is none by itself
 		if n := look(2); n != 0 {
 			t.Errorf("%d are noted that are late", n)
 		}

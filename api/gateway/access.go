@@ -84,7 +84,7 @@ func (g *Gateway) hostAccess(w http.ResponseWriter, r *http.Request) error {
 		g.Log.Debug("upgrade failed", "err", err)
 		return nil
 	}
-	out.said, out.typed, out.over, out.rate = a.beside, a.typed, a.end, g.pace()
+	out.said, out.typed, out.over, out.rate = a.beside, a.typed, func(bool) { a.end() }, g.pace()
 	g.mu.Lock()
 	a.out = out
 	g.mu.Unlock()

@@ -296,13 +296,21 @@ func (g *Gateway) take(s *session) {
 	g.Log.Info("agent connected", "agent", s.agent, "modern", s.modern)
 }
 
-// leave forgets a connection that has ended.
-func (g *Gateway) leave(s *session) {
+// leave forgets a connection that has ended, and says so if it is lost: an agent that is
+// told to go, or says that it goes, is soon back.
+func (g *Gateway) leave(s *session, lost bool) {
 	g.mu.Lock()
 	if g.sessions[s.agent] == s {
 		delete(g.sessions, s.agent)
+	} else {
+		lost = false
 	}
 	g.mu.Unlock()
+	if text, err := json.Marshal(wire.AgentDown{AgentID: s.agent}); err == nil && lost {
+		ctx, cancel := context.WithTimeout(context.Background(), authWait)
+		defer cancel()
+		_, _ = g.Bus.Publish(ctx, wire.DownChannel, string(text))
+	}
 	s.fail("the host is away")
 	g.Log.Info("agent disconnected", "agent", s.agent)
 }

@@ -38,7 +38,7 @@ func (g *Gateway) sendOn(w http.ResponseWriter, r *http.Request) error {
 		g.Log.Debug("upgrade failed", "err", err)
 		return nil
 	}
-	out.over = func() {}
+	out.over = func(bool) {}
 	out.close(closeWrongGateway, why)
 	go out.conn.ReadLoop()
 	return nil

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -30,7 +31,8 @@ type socket struct {
 	conn  *gws.Conn
 	said  func(text []byte) // nil where a client has nothing to say
 	typed func(b []byte)    // takes what comes in binary frames; nil takes it as said
-	over  func()
+	over  func(lost bool)   // lost: without a word from either side
+	bye   atomic.Bool       // we have said it
 
 	begun  time.Time
 	heard  atomic.Int64 // how long after that it last said anything; a clock that is set does not count
@@ -75,7 +77,7 @@ type handler struct{ gws.BuiltinEventHandler }
 
 func (handler) OnPong(c *gws.Conn, _ []byte)          { socketOf(c).pong() }
 func (handler) OnPing(c *gws.Conn, payload []byte)    { socketOf(c).ping(payload) }
-func (handler) OnClose(c *gws.Conn, _ error)          { socketOf(c).over() }
+func (handler) OnClose(c *gws.Conn, err error)        { socketOf(c).closed(err) }
 func (handler) OnMessage(c *gws.Conn, m *gws.Message) { socketOf(c).message(m) }
 
 func (s *socket) write(frame []byte) {
@@ -94,7 +96,13 @@ func (s *socket) binary(b []byte, written func()) {
 }
 
 func (s *socket) close(code uint16, reason string) {
+	s.bye.Store(true)
 	s.queue(0, func() error { s.conn.WriteClose(code, []byte(reason)); return nil })
+}
+
+func (s *socket) closed(err error) {
+	var said *gws.CloseError
+	s.over(!s.bye.Load() && !errors.As(err, &said))
 }
 
 func (s *socket) beat() {
@@ -200,15 +208,15 @@ func (l *lines) beat() {} // a client that is gone is noticed by the next write
 
 func (l *lines) close(uint16, string) { l.once.Do(func() { close(l.done) }) }
 
-// run writes what is queued until the client goes or l is closed.
-func (l *lines) run(w http.ResponseWriter, r *http.Request) {
+// run writes what is queued until the client goes, which is lost then, or l is closed.
+func (l *lines) run(w http.ResponseWriter, r *http.Request) (lost bool) {
 	control := http.NewResponseController(w)
 	for {
 		select {
 		case <-l.done:
-			return
+			return false
 		case <-r.Context().Done():
-			return
+			return true
 		case <-l.wake:
 		}
 		l.mu.Lock()
@@ -221,7 +229,7 @@ func (l *lines) run(w http.ResponseWriter, r *http.Request) {
 			_, _ = w.Write([]byte("\n\n"))
 		}
 		if control.Flush() != nil {
-			return
+			return true
 		}
 		_ = control.SetWriteDeadline(time.Time{})
 	}

@@ -83,7 +83,7 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 	_, asked := in["_plainId"]
 	plain := in.text("_plainId")
 	s.plain = who.Plain || who.MayPlain && asked && (plain == "" || strings.EqualFold(plain, "true"))
-	return g.serve(w, r, &s.line, "", nil, s.open, s.shut)
+	return g.serve(w, r, &s.line, "", nil, s.open, func(bool) { s.shut() })
 }
 
 // check refuses names that cannot be event names.
@@ -132,11 +132,11 @@ func (g *Gateway) serveAgent(w http.ResponseWriter, r *http.Request, who *wire.C
 	if s.modern {
 		s.every = heartbeat
 	}
-	return g.serve(w, r, &s.line, protocol, s.said, func() { g.take(s) }, func() { g.leave(s) })
+	return g.serve(w, r, &s.line, protocol, s.said, func() { g.take(s) }, func(lost bool) { g.leave(s, lost) })
 }
 
 // serve opens the way out of a line and keeps it until the client goes.
-func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, l *line, protocol string, said func([]byte), opened, closed func()) error {
+func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, l *line, protocol string, said func([]byte), opened func(), closed func(lost bool)) error {
 	if r.Method == http.MethodPost {
 		out := newLines()
 		l.out = out
@@ -145,9 +145,9 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, l *line, protoco
 		w.WriteHeader(http.StatusCreated)
 		_ = http.NewResponseController(w).Flush()
 		opened()
-		out.run(w, r)
+		lost := out.run(w, r)
 		l.ended()
-		closed()
+		closed(lost)
 		return nil
 	}
 	w.Header().Del("Connection")
@@ -158,7 +158,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, l *line, protoco
 		return nil
 	}
 	l.out, out.said, out.rate = out, said, g.pace()
-	out.over = func() { l.ended(); closed() }
+	out.over = func(lost bool) { l.ended(); closed(lost) }
 	go func() {
 		opened()
 		go out.conn.ReadLoop() // on a stack of its own, that nothing has made large

@@ -12,6 +12,7 @@ import (
 const (
 	ConnectChannel  = "cattle.agent.connect" // Parcels for agents that a server plays itself
 	UpChannel       = "cattle.agent.up"      // AgentUp
+	DownChannel     = "cattle.agent.down"    // AgentDown
 	AuthChannel     = "cattle.agent.auth"    // AuthRequest
 	ViewChannel     = "cattle.view"          // ViewRequest
 	RevokeChannel   = "cattle.revoke"        // Revoked
@@ -133,6 +134,11 @@ func unlines(payload string, head any) (text string, err error) {
 
 // AgentUp says that an agent has connected.
 type AgentUp struct {
+	AgentID int64 `json:"agent"`
+}
+
+// AgentDown says that the connection of an agent is lost, without a word from either side.
+type AgentDown struct {
 	AgentID int64 `json:"agent"`
 }
 
