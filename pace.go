@@ -20,7 +20,7 @@ const (
 	busyAfter   = 4 // seconds in a row
 	calmAfter   = 5
 	stillShare  = 10       // a second is still that allocates less than this part of the heap
-	spentShare  = 4        // what is kept for use again is given back once this part of the heap was allocated
+	spentShare  = 8        // what is kept for use again is given back once this part of the heap was allocated
 	worthwhile  = 24 << 20 // bytes of a heap; a smaller one has little to give
 )
 

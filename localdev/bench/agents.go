@@ -159,7 +159,7 @@ func (c *crowd) gather(ctx context.Context) error {
 	if err := c.hold(holders, first+well, first+c.n); err != nil {
 		return err
 	}
-	return c.allHeld(ctx, 2*time.Minute)
+	return c.allHeld(ctx, 4*time.Minute)
 }
 
 // hold starts a process with the agents of some ids, at one of the gateways.
