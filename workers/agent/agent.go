@@ -64,6 +64,8 @@ type Config struct {
 	// Patience is how long a command waits for an engine that does not answer, and the
 	// agent for one that has to be there when it begins; 0 is 45 seconds.
 	Patience time.Duration
+	// Stall is how long a command may go on without a word of its engine; 0 is ten minutes.
+	Stall time.Duration
 	// Silence is how long nothing may be heard; 0 is a minute.
 	Silence time.Duration
 	Version string
@@ -188,6 +190,9 @@ func withDefaults(c Config) Config {
 	}
 	if c.Patience <= 0 {
 		c.Patience = 45 * time.Second
+	}
+	if c.Stall <= 0 {
+		c.Stall = 10 * time.Minute
 	}
 	if c.Silence <= 0 {
 		c.Silence = time.Minute

@@ -22,6 +22,7 @@ var errStale = errors.New(wire.StaleCommand)
 //	lower fence            "stale command"
 //	resource busy          progress; the newest waits and is done next
 //	engine does not answer progress; it may be back in a moment
+//	engine stands still    an error, once nothing was heard for long
 //	too many waiting       silence; the server asks again
 //
 // What arrives by one connection may be answered over the next.
@@ -32,6 +33,7 @@ type desk struct {
 	log      *slog.Logger
 	slots    chan struct{} // as many commands run at a time
 	patience time.Duration // with an engine that does not answer
+	stall    time.Duration // of an engine that has taken a command, until that is given up
 	work     sync.WaitGroup
 
 	mu      sync.Mutex
@@ -53,7 +55,7 @@ type job struct {
 func newDesk(c Config, drivers map[string]driver.Driver, fences *fences, send func(*wire.Event) error, log *slog.Logger) *desk {
 	return &desk{
 		drivers: drivers, fences: fences, send: send, log: log,
-		slots: make(chan struct{}, c.Workers), patience: c.Patience, lanes: map[string]*lane{}, answers: answers{byID: map[string]*wire.Event{}},
+		slots: make(chan struct{}, c.Workers), patience: c.Patience, stall: c.Stall, lanes: map[string]*lane{}, answers: answers{byID: map[string]*wire.Event{}},
 	}
 }
 
@@ -191,11 +193,23 @@ func (d *desk) do(ctx context.Context, j *job) (answer *wire.Event) {
 
 // attempt does a job, and once more for as long as its engine does not answer: one that is
 // started anew is back in a moment. Nobody waits for a slot meanwhile, and a newer command
-// for the resource is not kept waiting.
+// for the resource is not kept waiting. An engine that takes a command and then stands still
+// would keep the server waiting for ever: its command is given up.
 func (d *desk) attempt(ctx context.Context, j *job) (any, error) {
-	progress := func(message string, percent int) { _ = d.send(d.address(j, j.event.Advance(message, percent))) }
+	work, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	stalled := fmt.Errorf("the engine of the host has said nothing for %s", d.stall)
+	watch := time.AfterFunc(d.stall, func() { giveUp(stalled) })
+	defer watch.Stop()
+	progress := func(message string, percent int) {
+		watch.Reset(d.stall)
+		_ = d.send(d.address(j, j.event.Advance(message, percent)))
+	}
 	for begin, pause := time.Now(), firstLook; ; pause = min(2*pause, longestLook) {
-		data, err := j.task.Run(ctx, d.drivers[j.task.Kind], progress)
+		data, err := j.task.Run(work, d.drivers[j.task.Kind], progress)
+		if err != nil && context.Cause(work) == stalled {
+			return nil, stalled
+		}
 		if !errors.Is(err, driver.ErrAbsent) || time.Since(begin)+pause > d.patience || d.overtaken(j) {
 			return data, err
 		}

@@ -144,7 +144,7 @@ func TestACommandThatWaitsIsNotMadeStaleByItsOwnRepetition(t *testing.T) {
 	}
 	defer fences.Close()
 	a, answers := &absent{tried: make(chan error)}, make(chan *wire.Event, 100)
-	d := newDesk(Config{Workers: 1, Patience: time.Hour}, map[string]driver.Driver{"sim": a}, fences,
+	d := newDesk(Config{Workers: 1, Patience: time.Hour, Stall: time.Hour}, map[string]driver.Driver{"sim": a}, fences,
 		func(e *wire.Event) error { answers <- e; return nil }, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	ask := func(epoch int64) {
 		d.take(t.Context(), &wire.Event{ID: "one", Name: wire.StorageImageActivate, ReplyTo: wire.Text("reply"), Fence: &wire.Fence{Resource: "i", Epoch: epoch},
@@ -166,6 +166,61 @@ func TestACommandThatWaitsIsNotMadeStaleByItsOwnRepetition(t *testing.T) {
 	}
 	if wire.Value(answer.Transitioning) == wire.Failure {
 		t.Errorf("it is answered: %s", wire.Value(answer.TransitioningMessage))
+	}
+}
+
+// slow is a driver whose engine has much to do, and says so, or stands still.
+type slow struct {
+	driver.Driver
+	words int
+}
+
+func (s *slow) Kind() string { return "sim" }
+
+func (s *slow) ActivateImage(ctx context.Context, cmd driver.ImageCommand) (any, error) {
+	for range s.words {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(stall / 4):
+			cmd.Progress("still at it", -1)
+		}
+	}
+	if s.words == 0 {
+		<-ctx.Done()
+	}
+	return nil, ctx.Err()
+}
+
+const stall = 2 * time.Second
+
+// An engine that has taken a command and stands still does not keep the server for ever;
+// one that goes on has all the time that it needs.
+func TestACommandEndsThoughItsEngineStandsStill(t *testing.T) {
+	t.Parallel()
+	for words, failure := range map[int]string{0: "the engine of the host has said nothing for " + stall.String(), 8: ""} {
+		t.Run(fmt.Sprint(words, " words"), func(t *testing.T) {
+			t.Parallel()
+			fences, err := openFences(filepath.Join(t.TempDir(), "fences"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer fences.Close()
+			answers := make(chan *wire.Event, 100)
+			d := newDesk(Config{Workers: 1, Patience: time.Hour, Stall: stall}, map[string]driver.Driver{"sim": &slow{words: words}}, fences,
+				func(e *wire.Event) error { answers <- e; return nil }, slog.New(slog.DiscardHandler))
+			d.take(t.Context(), &wire.Event{ID: "one", Name: wire.StorageImageActivate, ReplyTo: wire.Text("reply"),
+				Data: []byte(`{"imageStoragePoolMap":{"image":{"uuid":"i"},"storagePool":{"kind":"sim"}}}`)})
+			for e := range answers {
+				if !e.IsFinal() {
+					continue
+				}
+				if got := wire.Value(e.TransitioningMessage); got != failure || (wire.Value(e.Transitioning) == wire.Failure) != (failure != "") {
+					t.Errorf("it is answered: %s %q", wire.Value(e.Transitioning), got)
+				}
+				break
+			}
+		})
 	}
 }
 
