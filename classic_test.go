@@ -191,6 +191,26 @@ func TestTheNewestStreamOfAnAgentWins(t *testing.T) {
 	p.becomes("/v1/agents/"+a.id(), "inactive")
 }
 
+// The stream that an agent has opened is its own: agent.reconnect asks over it whether the
+// agent is there, and leaves it open.
+func TestAClassicAgentKeepsItsStreamWhenItIsReconnected(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	a := p.event("lasting")
+	told := p.listen("", fmt.Sprintf(`{"agentId":%q,"eventNames":["ping"]}`, a.id())).serve("lasting")
+	p.becomes("/v1/agents/"+a.id(), "active")
+	for range 2 {
+		for len(told) > 0 {
+			<-told
+		}
+		p.ask("POST", "/v1/agents/"+a.id()+"/?action=reconnect", object{})
+		for r := heard(t, told, "ping"); r["replyTo"] == nil; {
+			r = heard(t, told, "ping")
+		}
+		p.becomes("/v1/agents/"+a.id(), "active")
+	}
+}
+
 // An agent hears and answers only what is its own.
 func TestAnAgentKeepsToItself(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/wire"
@@ -75,8 +76,12 @@ func agentClose(ctx context.Context, run process.Run) (*process.Answer, error) {
 	return &process.Answer{Continue: &goOn}, nil
 }
 
-// agentCloseSeldom is agentClose, at most once in the set number of seconds.
+// agentCloseSeldom is agentClose, at most once in the set number of seconds. A stream that
+// an agent has opened by itself is not ours to open anew: scripts end with it.
 func agentCloseSeldom(ctx context.Context, run process.Run) (*process.Answer, error) {
+	if strings.HasPrefix(run.Resource().Str("uri"), "event://") {
+		return nil, nil
+	}
 	now := run.Now()
 	scope := private(run.Data(), "io.cattle.platform.process.agent.AgentTimedConnectionClose")
 	pause := 1000 * seconds(run, "agent.reconnect.disconnect.every.seconds")
