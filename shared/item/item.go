@@ -120,14 +120,14 @@ func (b Bundle) Source() string {
 }
 
 // Write writes the bundle as an archive of one folder. To an agent that has this version
-// already it is only said that it is up to date.
+// already, which it may call by the name of that folder, it is only said that it is up to date.
 func (b Bundle) Write(w io.Writer, version, current string) error {
 	files := maps.Clone(b.Files)
 	files["version"] = []byte(version + "\n")
-	if current == version {
+	folder := b.Name + "-" + version
+	if current == version || current == folder {
 		files = map[string][]byte{"uptodate": []byte(version + "\n")}
 	}
-	folder := b.Name + "-" + version
 	files["SHA1SUMS"] = sums(folder, files)
 	files["SHA1SUMSSUM"] = sums(folder, map[string][]byte{"SHA1SUMS": files["SHA1SUMS"]})
 	packed := gzip.NewWriter(w)

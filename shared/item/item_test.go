@@ -69,12 +69,14 @@ func TestAFolderOfTheInstallationGoesBeforeWhatIsThere(t *testing.T) {
 	if n := strings.Count(got["hosts-3-abc/SHA1SUMS"], " *hosts-3-abc/"); n != 3 || !strings.Contains(got["hosts-3-abc/SHA1SUMSSUM"], " *hosts-3-abc/SHA1SUMS") {
 		t.Errorf("its sums are %q and %q", got["hosts-3-abc/SHA1SUMS"], got["hosts-3-abc/SHA1SUMSSUM"])
 	}
-	archive.Reset()
-	if err := hosts.Write(&archive, "3-abc", "3-abc"); err != nil {
-		t.Fatal(err)
-	}
-	if got := read(t, archive.Bytes()); len(got) != 4 || got["hosts-3-abc/uptodate"] != "3-abc\n" {
-		t.Errorf("who has it gets %v", got)
+	for _, current := range []string{"3-abc", "hosts-3-abc"} {
+		archive.Reset()
+		if err := hosts.Write(&archive, "3-abc", current); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, archive.Bytes()); len(got) != 4 || got["hosts-3-abc/uptodate"] != "3-abc\n" {
+			t.Errorf("who has %s gets %v", current, got)
+		}
 	}
 	before := hosts.Source()
 	hosts.Files["more"] = nil
