@@ -211,6 +211,21 @@ func TestAClassicAgentKeepsItsStreamWhenItIsReconnected(t *testing.T) {
 	}
 }
 
+// A classic agent that keeps its stream open and answers nothing is found out, and is back
+// as soon as it answers.
+func TestAClassicAgentThatFallsSilentIsReconnected(t *testing.T) {
+	t.Parallel()
+	p := embedded(t, "CATTLE_TASK_AGENT_PING_SCHEDULE=1", "CATTLE_AGENT_PING_TIMEOUT_SECONDS=1", "CATTLE_AGENT_PING_RECONNECT_AFTER_FAILED_COUNT=2")
+	a := p.event("silent")
+	l := p.agentKey(a).listen("", names("ping"))
+	for o := a; o.state() != "active"; _, o = p.ask("GET", "/v1/agents/"+a.id(), nil) {
+		l.p.reply(l.next("a ping", func(o object) bool { return o["replyTo"] != nil }), nil)
+	}
+	p.becomes("/v1/agents/"+a.id(), "reconnecting")
+	l.serve("silent")
+	p.becomes("/v1/agents/"+a.id(), "active")
+}
+
 // An agent hears and answers only what is its own.
 func TestAnAgentKeepsToItself(t *testing.T) {
 	t.Parallel()

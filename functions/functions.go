@@ -73,6 +73,8 @@ type Scheduler struct {
 	patience  time.Duration        // with what an agent misses, which may be about to come back by itself
 	auditing  sync.Mutex           // one round at a time
 	surveying sync.Mutex           // likewise
+	calling   sync.Mutex           // likewise
+	quiet     map[int64]bool       // agents that did not answer when they were asked last
 	reported  map[uint64]time.Time // what agents report and is known, until when that is believed
 	beside    sync.WaitGroup       // what runs of functions have left to be done
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/cattleio/cattle/shared/resource"
@@ -11,8 +12,8 @@ import (
 	"github.com/cattleio/cattle/shared/wire"
 )
 
-// liveness notices agents that no gateway holds any more, and takes them through
-// agent.reconnect: their hosts get nothing new until they answer again. An agent
+// liveness notices agents that no gateway holds any more, or that answer nothing, and takes
+// them through agent.reconnect: their hosts get nothing new until they answer again. An agent
 // has agent.ping.reconnect.after.failed.count runs to come back. When many are gone
 // at once it is rather a gateway or the network that is: then they have four times
 // that, and their return is awaited instead of moved.
@@ -56,7 +57,13 @@ var liveness = Function{Name: "agent.ping", Unrecorded: true, Run: func(ctx cont
 			ids = append(ids, a.ID)
 		}
 	}
-	for _, id := range s.missing(ids, there) {
+	active := slices.Clone(ids)
+	s.beside.Go(func() {
+		if err := s.callRoll(ctx, active); err != nil && ctx.Err() == nil {
+			s.Log.WarnContext(ctx, "agents were not asked whether they are well", "err", err)
+		}
+	})
+	for _, id := range s.missing(ids, s.well(there)) {
 		if err := s.reconnect(ctx, id); err != nil {
 			return err
 		}

@@ -157,6 +157,8 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 	defer suspected()
 	observed := g.Bus.Subscribe(ctx, wire.ObserveChannel, g.noted)
 	defer observed()
+	counted := g.Bus.Subscribe(ctx, wire.RollChannel, g.counted)
+	defer counted()
 	defer g.Bus.OnGap(ctx, g.changes.interrupted)()
 	go g.changes.run(ctx)
 	if g.Sim != nil {
@@ -313,6 +315,29 @@ func (g *Gateway) leave(s *session, lost bool) {
 	}
 	s.fail("the host is away")
 	g.Log.Info("agent disconnected", "agent", s.agent)
+}
+
+// counted tells which agents of the classic kind are held here.
+func (g *Gateway) counted(payload string) {
+	var roll wire.Roll
+	if json.Unmarshal([]byte(payload), &roll) != nil {
+		return
+	}
+	held := wire.Held{Agents: []int64{}}
+	g.mu.Lock()
+	for id, s := range g.sessions {
+		if !s.modern {
+			held.Agents = append(held.Agents, id)
+		}
+	}
+	g.mu.Unlock()
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), authWait)
+		defer cancel()
+		if text, err := json.Marshal(held); err == nil {
+			_, _ = g.Bus.Publish(ctx, roll.ReplyTo, string(text))
+		}
+	}()
 }
 
 // up sends a reply, which may be given as text, to the server that asked, and tells whether it is there. If it

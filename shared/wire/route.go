@@ -19,6 +19,7 @@ const (
 	StrayChannel    = "cattle.reply"         // Replies whose server is gone
 	SuspectChannel  = "cattle.agent.suspect" // Suspect
 	ObserveChannel  = "cattle.agent.observe" // Observed
+	RollChannel     = "cattle.agent.roll"    // Roll
 	ExternalChannel = "cattle.external"      // which handlers from outside are in effect has changed
 )
 
@@ -173,6 +174,17 @@ type Revoked struct {
 // Suspect is an agent that answered what another was asked.
 type Suspect struct {
 	AgentID int64 `json:"agentId"`
+}
+
+// Roll asks each gateway which agents of the classic kind it holds, of whom their answers
+// alone show that they are well. Held answers it.
+type Roll struct {
+	ReplyTo string `json:"replyTo"` // a channel
+}
+
+// Held names agents.
+type Held struct {
+	Agents []int64 `json:"agents"`
 }
 
 // Observed says that somebody reads what an agent is asked.
