@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -63,6 +64,60 @@ func (p *program) reports(uuid string, has func(options map[string]any) []object
 		}
 	})
 	return a, func() { l.close(); answers.Wait() }
+}
+
+// Of what an agent reports each entry stands for itself: one that cannot be taken in hides
+// no other, neither when the agent comes nor later, and the agent shows which and why.
+func TestABadEntryOfAReportHidesNoOther(t *testing.T) {
+	t.Parallel()
+	installations(t, func(t *testing.T, in *installation) {
+		in.env = append(in.env, "CATTLE_AGENT_PING_RESOURCES_EVERY=1", "CATTLE_TASK_AGENT_PING_SCHEDULE=86400", "CATTLE_AGENT_RESOURCE_MONITOR_CACHE_RESOURCE_SECONDS=0")
+		p := in.start()
+		first, leave := p.reports("first", func(map[string]any) []object {
+			return []object{{"type": "host", "kind": "classic", "uuid": "first-host"}}
+		})
+		p.becomes("/v1/agents/"+first.id(), "active")
+		leave()
+		var kind atomic.Value
+		kind.Store("classic")
+		a, leave := p.reports("odd", func(map[string]any) []object {
+			return []object{
+				{"type": "host", "uuid": "odd-name", "name": 5},
+				{"type": "host", "uuid": "odd-long", "name": strings.Repeat("long", 100)},
+				{"type": "host", "uuid": strings.Repeat("odd", 100)},
+				{"type": "host", "uuid": "odd-data", "data": "a text"},
+				{"type": "host", "uuid": 7},
+				{"type": "host", "uuid": "odd\x00null"},
+				{"type": "host", "kind": "classic", "uuid": "first-host"},
+				{"type": "storagePool", "kind": "classic", "uuid": "odd-pool", "hostUuid": "odd-host"},
+				{"type": "host", "kind": kind.Load(), "uuid": "odd-host"},
+			}
+		})
+		defer leave()
+		path := "/v1/agents/" + a.id()
+		refused := func() object {
+			_, agent := p.ask("GET", path, nil)
+			list, _ := data(agent)["refusedReports"].(map[string]any)
+			return list
+		}
+		p.becomes(path, "active")
+		if hosts, pools := p.list(path+"/hosts"), p.list(path+"/storagepools"); len(hosts) != 1 || hosts[0]["uuid"] != "odd-host" || len(pools) != 1 {
+			t.Errorf("it has the hosts %v and the pools %v", hosts, pools)
+		}
+		if list := refused(); list["host first-host"] == nil || list["host odd-long"] == nil || list["host odd-host"] != nil {
+			t.Errorf("refused are %v", list)
+		}
+		kind.Store("another")
+		until(t, "a host of another kind is refused", 30*time.Second, func() bool { p.ping(); return refused()["host odd-host"] != nil })
+		kind.Store("classic")
+		until(t, "it is as it was", 30*time.Second, func() bool { p.ping(); return refused()["host odd-host"] == nil })
+		if host := p.list("/v1/hosts?uuid=odd-host")[0]; host["kind"] != "classic" {
+			t.Errorf("the host is %v", host)
+		}
+		if host := p.list("/v1/hosts?uuid=first-host")[0]; host["agentId"] != first.id() {
+			t.Errorf("the host of another is %v", host)
+		}
+	})
 }
 
 // meddles joins an agent that reports a pool for the host of another, and a host of its

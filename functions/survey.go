@@ -53,54 +53,75 @@ func (s *Scheduler) surveyOne(ctx context.Context, a *auditor, agent *schema.Row
 	if said == nil || json.Unmarshal(said.Reply.Data, &data) != nil {
 		return nil
 	}
+	var failed error                                                      // each entry stands for itself
 	for _, typ := range []string{"physicalHost", "host", "storagePool"} { // in the order of their dependence
 		for _, r := range data.Resources {
-			if r.Type != typ || r.UUID == "" || s.knows(r) {
+			if r.Type != typ || r.UUID == "" || s.knows(agent, r) {
 				continue
 			}
-			known, err := s.takeIn(ctx, agent, r)
-			if err != nil && !errors.Is(err, store.ErrNotUnique) {
-				return err
+			known, refused, err := s.takeIn(ctx, agent, r)
+			if err == nil && known {
+				err = s.judge(ctx, agent, r, refused)
 			}
-			if known {
-				s.know(r)
+			if err != nil && !errors.Is(err, store.ErrNotUnique) {
+				failed = errors.Join(failed, err)
+			} else if known {
+				s.know(agent, r)
 			}
 		}
 	}
-	return nil
+	return failed
+}
+
+// judge notes on an agent what of its reports is refused, and says so once.
+func (s *Scheduler) judge(ctx context.Context, agent *schema.Row, r wire.Resource, refused string) error {
+	if !resource.Judge(agent, r.Type, r.UUID, refused) {
+		return nil
+	}
+	if refused != "" {
+		s.Log.WarnContext(ctx, "what an agent reports is refused", "agent", agent.ID(), "type", r.Type, "uuid", r.UUID, "reason", refused)
+	}
+	return s.Store.Write(ctx, "judge", func(tx *store.Tx) error {
+		row, err := tx.Get(ctx, agent.Type(), agent.ID())
+		if err != nil || !resource.Judge(row, r.Type, r.UUID, refused) {
+			return err
+		}
+		return tx.Update(ctx, row)
+	})
 }
 
 // knows tells whether a report was looked at a while ago, and was nothing new.
-func (s *Scheduler) knows(r wire.Resource) bool {
+func (s *Scheduler) knows(agent *schema.Row, r wire.Resource) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	until, ok := s.reported[reportOf(r)]
+	until, ok := s.reported[reportOf(agent, r)]
 	return ok && time.Now().Before(until)
 }
 
-func (s *Scheduler) know(r wire.Resource) {
+func (s *Scheduler) know(agent *schema.Row, r wire.Resource) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.reported == nil || len(s.reported) > 100_000 {
 		s.reported = map[uint64]time.Time{}
 	}
-	s.reported[reportOf(r)] = time.Now().Add(s.Settings.Seconds("agent.resource.monitor.cache.resource.seconds"))
+	s.reported[reportOf(agent, r)] = time.Now().Add(s.Settings.Seconds("agent.resource.monitor.cache.resource.seconds"))
 }
 
-func reportOf(r wire.Resource) uint64 {
+func reportOf(agent *schema.Row, r wire.Resource) uint64 {
 	h := fnv.New64a()
-	for _, text := range []string{r.Type, r.UUID, r.HostUUID, r.PhysicalHostUUID} {
+	for _, text := range []string{agent.Key(), r.Type, r.UUID, r.Kind, r.HostUUID, r.PhysicalHostUUID} {
 		h.Write([]byte(text + " "))
 	}
 	return h.Sum64()
 }
 
-// takeIn makes a row for what an agent reports, and has it created. It answers whether it
-// is known now: what depends on something unknown waits for the next report.
-func (s *Scheduler) takeIn(ctx context.Context, agent *schema.Row, r wire.Resource) (known bool, err error) {
+// takeIn makes a row for what an agent reports, and has it created, or tells why it is
+// refused. It answers whether it is known now: what depends on something unknown waits for
+// the next report.
+func (s *Scheduler) takeIn(ctx context.Context, agent *schema.Row, r wire.Resource) (known bool, refused string, err error) {
 	var launched []*store.Launched
 	err = s.Store.Write(ctx, "report", func(tx *store.Tx) (err error) {
-		known, launched, err = s.report(ctx, tx, agent, r)
+		known, refused, launched, err = s.report(ctx, tx, agent, r)
 		return err
 	})
 	if err == nil {
@@ -108,27 +129,31 @@ func (s *Scheduler) takeIn(ctx context.Context, agent *schema.Row, r wire.Resour
 			s.Ring(l.Bells)
 		}
 	}
-	return known, err
+	return known, refused, err
 }
 
-func (s *Scheduler) report(ctx context.Context, tx *store.Tx, agent *schema.Row, r wire.Resource) (known bool, out []*store.Launched, err error) {
+func (s *Scheduler) report(ctx context.Context, tx *store.Tx, agent *schema.Row, r wire.Resource) (known bool, refused string, out []*store.Launched, err error) {
 	rows := map[string]*schema.Row{}
 	for _, ask := range []struct{ as, typ, uuid string }{
 		{"own", r.Type, r.UUID}, {"machine", "physicalHost", r.PhysicalHostUUID}, {"host", "host", r.HostUUID},
 	} {
 		found, err := tx.Find(ctx, resource.All.Type(ask.typ), process.Match{"uuid": ask.uuid})
 		if err != nil {
-			return false, nil, err
+			return false, "", nil, err
 		}
 		if len(found) > 0 {
 			rows[ask.as] = found[0]
 		}
 	}
 	if r.PhysicalHostUUID != "" && rows["machine"] == nil || r.Type == "storagePool" && rows["host"] == nil {
-		return false, nil, nil
+		return false, "", nil, nil
 	}
 	if r.Type == "storagePool" && rows["host"].Int("agentId") != agent.ID() {
-		return true, nil, nil // nobody says what the host of another can use
+		return true, "its host belongs to another agent", nil, nil
+	}
+	values := reportedBy(agent, r, rows["machine"])
+	if refused := resource.Misfit(agent, rows["own"], r.Type, values); refused != "" {
+		return true, refused, nil, nil
 	}
 	create := func(row *schema.Row) error {
 		def := resource.All.Verb(row.Type(), "create")
@@ -144,32 +169,30 @@ func (s *Scheduler) report(ctx context.Context, tx *store.Tx, agent *schema.Row,
 	case row == nil:
 		now, err := tx.Now(ctx)
 		if err != nil {
-			return false, nil, err
+			return false, "", nil, err
 		}
-		row = store.NewRow(resource.All.Type(r.Type), now, reportedBy(agent, r, rows["machine"]))
+		row = store.NewRow(resource.All.Type(r.Type), now, values)
 		if err := create(row); err != nil {
-			return false, nil, err
+			return false, "", nil, err
 		}
-	case row.Type().HasColumn("agentId") && row.Int("agentId") != agent.ID():
-		return true, nil, nil // another's
 	case r.Type == "host" && rows["machine"] != nil && row.Int("physicalHostId") != rows["machine"].ID():
 		row.Set("physicalHostId", rows["machine"].ID())
-		return true, nil, tx.Update(ctx, row)
+		return true, "", nil, tx.Update(ctx, row)
 	}
 	if r.Type != "storagePool" {
-		return true, out, nil
+		return true, "", out, nil
 	}
 	ends := process.Match{"storagePoolId": row.ID(), "hostId": rows["host"].ID(), "removed": nil}
 	ties, err := tx.Find(ctx, resource.All.Type("storagePoolHostMap"), ends)
 	if err != nil || len(ties) > 0 {
-		return true, out, err
+		return true, "", out, err
 	}
 	now, err := tx.Now(ctx)
 	if err != nil {
-		return false, nil, err
+		return false, "", nil, err
 	}
 	err = create(store.NewRow(resource.All.Type("storagePoolHostMap"), now, map[string]any{"storagePoolId": row.ID(), "hostId": rows["host"].ID()}))
-	return true, out, err
+	return true, "", out, err
 }
 
 // reportedBy takes of a report only what an agent may say.

@@ -1,5 +1,10 @@
 package wire
 
+import (
+	"bytes"
+	"encoding/json"
+)
+
 // Subprotocol is what a new-style agent names in Sec-WebSocket-Protocol. With it
 // the connection opens with a hello from the agent and a welcome from the
 // gateway; then events go down and replies come up, one JSON object a frame.
@@ -62,7 +67,35 @@ type PingOptions struct {
 // answer says that the list of running instances is complete.
 type PingData struct {
 	Options   PingOptions `json:"options"`
-	Resources []Resource  `json:"resources"`
+	Resources Resources   `json:"resources"`
+}
+
+// Resources is what an agent reports. What cannot be read of it, or not be kept, is left out:
+// an odd entry hides no other.
+type Resources []Resource
+
+// unkept is a character that no database takes.
+var unkept = []byte(`\u0000`)
+
+// UnmarshalJSON reads the list as a whole and, where that fails, entry by entry.
+func (rs *Resources) UnmarshalJSON(text []byte) error {
+	var all []Resource
+	if !bytes.Contains(text, unkept) && json.Unmarshal(text, &all) == nil {
+		*rs = all
+		return nil
+	}
+	var entries []json.RawMessage
+	if err := json.Unmarshal(text, &entries); err != nil {
+		return err
+	}
+	*rs = Resources{}
+	for _, entry := range entries {
+		var r Resource
+		if !bytes.Contains(entry, unkept) && json.Unmarshal(entry, &r) == nil {
+			*rs = append(*rs, r)
+		}
+	}
+	return nil
 }
 
 // Foreign is the kind of a running instance that was begun by others than agents. Its uuid

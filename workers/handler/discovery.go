@@ -6,24 +6,34 @@ import (
 	"fmt"
 
 	"github.com/cattleio/cattle/shared/process"
+	"github.com/cattleio/cattle/shared/resource"
 	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/wire"
 )
 
 // Discover makes rows for the machines, hosts and pools that an agent reports and
 // that are not known yet, and brings them to active. Each entry stands for itself:
-// a bad one hides no other. Whatever depends on an entry that is not there waits
-// for the next report.
+// a bad one hides no other, and is noted on the agent. Whatever depends on an entry
+// that is not there waits for the next report.
 func Discover(ctx context.Context, run process.Run, agent *schema.Row, reported []wire.Resource) error {
+	news := false
 	for _, typ := range []string{"physicalHost", "host", "storagePool"} { // in the order of their dependence
 		for _, r := range reported {
 			if r.Type != typ || r.UUID == "" {
 				continue
 			}
-			if err := discover(ctx, run, agent, r); err != nil && !errors.Is(err, errMissing) {
+			refused, err := discover(ctx, run, agent, r)
+			switch {
+			case errors.Is(err, errMissing):
+			case err != nil:
 				return fmt.Errorf("cannot take in %s %s: %w", r.Type, r.UUID, err)
+			case resource.Judge(agent, r.Type, r.UUID, refused):
+				news = true
 			}
 		}
+	}
+	if news {
+		return run.Save(ctx, agent)
 	}
 	return nil
 }
@@ -31,36 +41,44 @@ func Discover(ctx context.Context, run process.Run, agent *schema.Row, reported 
 // errMissing says that a report names something that is not known.
 var errMissing = errors.New("it depends on something unknown")
 
-func discover(ctx context.Context, run process.Run, agent *schema.Row, r wire.Resource) error {
+// discover takes in one entry, or tells why it is refused.
+func discover(ctx context.Context, run process.Run, agent *schema.Row, r wire.Resource) (refused string, err error) {
 	known, err := run.Find(ctx, r.Type, process.Match{"uuid": r.UUID})
 	if err != nil {
-		return err
+		return "", err
 	}
 	physical, err := idOf(ctx, run, "physicalHost", r.PhysicalHostUUID)
 	if err != nil {
-		return err
+		return "", err
 	}
 	host, err := idOf(ctx, run, "host", r.HostUUID)
 	if err == nil && host != nil {
 		err = mayTie(ctx, run, agent, *host)
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
+	var row *schema.Row
 	if len(known) > 0 {
-		return rediscover(ctx, run, agent, known[0], r, physical, host)
+		row = known[0]
+	}
+	values := reportedValues(agent, r, physical)
+	if refused := resource.Misfit(agent, row, r.Type, values); refused != "" {
+		return refused, nil
+	}
+	if row != nil {
+		return "", rediscover(ctx, run, row, r, physical, host)
 	}
 	if r.Type == "storagePool" && host == nil {
-		return errMissing
+		return "", errMissing
 	}
-	row, err := run.Create(ctx, r.Type, reportedValues(agent, r, physical))
-	if err != nil {
-		return err
+	if row, err = run.Create(ctx, r.Type, values); err != nil {
+		return "", err
 	}
 	if err := run.Execute(ctx, lower(row)+".create", row, nil); err != nil {
-		return err
+		return "", err
 	}
-	return tie(ctx, run, row, host)
+	return "", tie(ctx, run, row, host)
 }
 
 // reportedValues takes of a report only what an agent may say.
@@ -88,11 +106,8 @@ func reportedValues(agent *schema.Row, r wire.Resource, physical *int64) map[str
 }
 
 // rediscover notices what has changed about something known: its machine, and a
-// host that a pool has gained. A row of another agent is left alone.
-func rediscover(ctx context.Context, run process.Run, agent, row *schema.Row, r wire.Resource, physical, host *int64) error {
-	if row.Type().HasColumn("agentId") && row.Int("agentId") != agent.ID() {
-		return nil
-	}
+// host that a pool has gained.
+func rediscover(ctx context.Context, run process.Run, row *schema.Row, r wire.Resource, physical, host *int64) error {
 	if r.Type == "host" && physical != nil && row.Int("physicalHostId") != *physical {
 		row.Set("physicalHostId", *physical)
 		if err := run.Save(ctx, row); err != nil {
