@@ -172,6 +172,9 @@ func TestAgents(t *testing.T) {
 		c.make("/v1/agents", `{"user":"core"}`).has(map[string]string{"uri": `"ssh://core@10.1.1.1:22"`})
 		_, keys := s.account("agentRegister")
 		register := c.as(keys)
+		register.post("/v1/agents", `{"uri":"ssh://ann@10.1.1.1:22"}`).fails(422, "InvalidOption", "uri") // so he says
+		s.settings.SetDatabase(map[string]string{"agent.filter.default.uri.reverse.dns": "false", "api.trusted.proxies": "0.0.0.0/0"})
+		register.post("/v1/agents", `{"user":"root@10.1.1.2:22/"}`).fails(422, "InvalidOption", "uri")
 		register.post("/v1/agents", `{"uri":"ssh://root@10.1.1.2:22"}`).fails(422, "InvalidOption", "uri")
 		register.post("/v1/agents", `{"uri":"SSH://root@10.1.1.2:22"}`).fails(422, "InvalidOption", "uri")
 		register.make("/v1/agents", `{"uri":"ssh://ann@10.1.1.1:22"}`).has(map[string]string{"uri": `"ssh://ann@10.1.1.1:22"`})
