@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -544,6 +545,40 @@ func TestAKeyIsWithdrawn(t *testing.T) {
 					t.Fatalf("the stream outlives its %s", what)
 				}
 			}
+		}
+	}
+}
+
+// A gateway that cannot hear that a key is withdrawn looks for itself once it hears again.
+func TestAKeyIsWithdrawnWhileAGatewayIsDeaf(t *testing.T) {
+	t.Parallel()
+	in := &installation{t, []string{"CATTLE_DB_URL=" + testkit.PostgresSchema(t), "CATTLE_REDIS_URL=" + testkit.RedisDB(t)}}
+	u, err := url.Parse(strings.TrimPrefix(in.env[1], "CATTLE_REDIS_URL="))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ear := way(t, u.Host, nil)
+	u.Host = ear.Address()
+	p := in.part("api")
+	in.part("worker")
+	gate := in.part("gateway", "CATTLE_REDIS_URL="+u.String(), "CATTLE_API_SUB_PING_INTERVAL_MILLIS=1000")
+	a := p.event("deaf")
+	own := p.agentKey(a)
+	own.url = strings.Replace(own.url, strings.TrimPrefix(p.url, "http://"), strings.TrimPrefix(gate.url, "http://"), 1)
+	l := own.listen("", names("ping"))
+	l.next("the stream", func(object) bool { return true })
+	ear.Refuse(true)
+	ear.Cut()
+	key := p.list("/v1/credentials?kind=agentApiKey")[0]
+	p.ask("POST", "/v1/credentials/"+key.id()+"/?action=deactivate", object{})
+	p.becomes("/v1/credentials/"+key.id(), "inactive")
+	ear.Refuse(false)
+	end := time.After(time.Minute) // without the news it looks every two
+	for open := true; open; {
+		select {
+		case _, open = <-l.frames:
+		case <-end:
+			t.Fatal("the agent's stream outlives its key")
 		}
 	}
 }

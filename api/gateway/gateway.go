@@ -159,7 +159,7 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 	defer observed()
 	counted := g.Bus.Subscribe(ctx, wire.RollChannel, g.counted)
 	defer counted()
-	defer g.Bus.OnGap(ctx, g.changes.interrupted)()
+	defer g.Bus.OnGap(ctx, g.interrupted)()
 	go g.changes.run(ctx)
 	if g.Sim != nil {
 		offers := g.Bus.Subscribe(ctx, wire.ConnectChannel, func(p string) { g.offered(ctx, p) })
@@ -180,6 +180,18 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 	defer cancel()
 	_ = server.Shutdown(end)
 	return nil
+}
+
+// interrupted is called when news may have been lost: changes, or that somebody has lost the
+// right to be connected.
+func (g *Gateway) interrupted() {
+	g.changes.interrupted()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	clear(g.known)
+	for _, s := range g.sessions {
+		s.hurry()
+	}
 }
 
 // overTLS marks the requests of a connection over TLS that somebody has looked into

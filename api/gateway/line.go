@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -20,7 +21,7 @@ type line struct {
 	quiet bool          // the client needs no written ones
 	who   *wire.Caller
 	check func()        // whether the client may still be connected
-	due   time.Time     // the next check
+	due   time.Time     // the next check; mu guards it
 	again time.Duration // until the next; recheck if 0
 	mark  func() string // the cursor that pings show; nil for none
 
@@ -38,6 +39,19 @@ type line struct {
 // recheck is how often a connection is asked about of which no news came. Those
 // about keys, accounts and agents that are withdrawn end it at once.
 const recheck = 2 * time.Minute
+
+// soon is when the connections are asked about of which news may have been lost. With a
+// heartbeat that is half a minute, in which not all of many ask at once.
+const soon = 15 * time.Second
+
+// hurry brings the next check forward.
+func (l *line) hurry() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at := time.Now().Add(rand.N(soon)); at.Before(l.due) {
+		l.due = at
+	}
+}
 
 // mostHeld is how many frames may wait for the first ping.
 const mostHeld = 1000
@@ -85,12 +99,12 @@ func (l *line) begin() {
 func (l *line) beat() {
 	l.out.beat()
 	l.ping()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if time.Now().After(l.due) {
 		l.due = time.Now().Add(l.pause())
 		go l.check()
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if !l.gone {
 		l.timer.Reset(l.every)
 	}
