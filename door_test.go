@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/lxzan/gws"
 
+	"github.com/cattleio/cattle/shared/testkit"
 	"github.com/cattleio/cattle/shared/wire"
 )
 
@@ -130,6 +132,46 @@ func TestAnAgentThatAnswersForOthersIsCutOff(t *testing.T) {
 			return status == 201
 		})
 	})
+}
+
+// Two hosts that are one agent, as when a disk is copied, take its connection from each
+// other. They are cut off for a while. One host may come back as often as it likes.
+func TestTwoHostsThatAreOneAgentAreCutOff(t *testing.T) {
+	t.Parallel()
+	in := &installation{t, []string{"CATTLE_DB_URL=" + testkit.PostgresSchema(t), "CATTLE_REDIS_URL=" + testkit.RedisDB(t), "CATTLE_API_TRUSTED_PROXIES=127.0.0.0/8"}}
+	p := in.part("")
+	gates := []*program{p, in.part("gateway")}
+	one, two := p.event("one"), p.event("two")
+	connect := func(a object, round int, from string) int {
+		req, err := http.NewRequest("POST", gates[round/2%2].url+"/v1/subscribe", strings.NewReader(fmt.Sprintf(`{"agentId":%q,"eventNames":["ping"]}`, a.id())))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Forwarded-For", from)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = resp.Body.Close() })
+		if resp.StatusCode == 201 { // the first ping says that it is the agent's connection now
+			if _, err := bufio.NewReader(resp.Body).ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return resp.StatusCode
+	}
+	for round := range 20 {
+		if status := connect(one, round, "10.0.0.1"); status != 201 {
+			t.Fatalf("a host that comes back is answered with %d", status)
+		}
+	}
+	status, round := 201, 0
+	for ; status == 201 && round < 20; round++ {
+		status = connect(two, round, fmt.Sprint("10.0.0.", round%2))
+	}
+	if status != 429 || round < 8 {
+		t.Errorf("after %d connections the hosts are answered with %d", round, status)
+	}
 }
 
 // flood is an agent that says so much that its own greeting waits.

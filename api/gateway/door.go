@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"math/rand/v2"
 	"net/http"
@@ -23,17 +24,19 @@ import (
 //     others are told to come again, each after another time;
 //   - what an agent says faster than allowed is left in its connection until it is due,
 //     so that TCP slows the agent down;
-//   - an agent that goes on to answer what others were asked is cut off for a while;
+//   - an agent that goes on to answer what others were asked is cut off for a while, and so
+//     are two hosts that take the connection of one agent from each other;
 //   - a page of a foreign site gets no event stream with the key that a browser keeps.
 type door struct {
 	connects *limit.Buckets
 	says     *limit.Buckets
 	suspects *limit.Strikes
+	twice    *limit.Strikes
 	asking   atomic.Int64
 }
 
 func newDoor() door {
-	return door{connects: limit.NewBuckets(), says: limit.NewBuckets(), suspects: limit.NewStrikes()}
+	return door{connects: limit.NewBuckets(), says: limit.NewBuckets(), suspects: limit.NewStrikes(), twice: limit.NewStrikes()}
 }
 
 const (
@@ -100,24 +103,42 @@ func (g *Gateway) trusted(agent int64) error {
 	if wait := g.door.suspects.Out(agent, time.Now()); wait > 0 {
 		return fault.TooMany(wait, "the agent has answered for others")
 	}
+	if wait := g.door.twice.Out(agent, time.Now()); wait > 0 {
+		return fault.TooMany(wait, "several hosts are this agent")
+	}
 	return nil
 }
 
-// suspected counts an answer that another agent was asked for.
+// contested tells all gateways that an agent has connected from one address while it was
+// connected from another.
+func (g *Gateway) contested(agent int64) {
+	ctx, cancel := context.WithTimeout(context.Background(), authWait)
+	defer cancel()
+	if text, err := json.Marshal(wire.Suspect{AgentID: agent, Twice: true}); err == nil {
+		_, _ = g.Bus.Publish(ctx, wire.SuspectChannel, string(text))
+	}
+}
+
+// suspected counts an answer that another agent was asked for, or a change of the host that
+// an agent is connected from.
 func (g *Gateway) suspected(payload string) {
 	var s wire.Suspect
 	if json.Unmarshal([]byte(payload), &s) != nil {
 		return
 	}
 	after, out := int(g.number("gateway.quarantine.after", 5)), time.Duration(g.number("gateway.quarantine.seconds", 600))*time.Second
-	if after <= 0 || !g.door.suspects.Strike(s.AgentID, after, strikeTime, out, time.Now()) {
+	strikes, within, why := g.door.suspects, strikeTime, "answers for others"
+	if s.Twice {
+		after, strikes, within, why = int(g.number("gateway.takeovers.per.minute", 6)), g.door.twice, time.Minute, "several hosts are this agent"
+	}
+	if after <= 0 || !strikes.Strike(s.AgentID, after, within, out, time.Now()) {
 		return
 	}
-	g.Log.Warn("agent is cut off: it answers for others", "agent", s.AgentID, "pause", out)
+	g.Log.Warn("agent is cut off", "agent", s.AgentID, "pause", out, "reason", why)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if held := g.sessions[s.AgentID]; held != nil {
-		held.out.close(closeRevoked, "answers for others")
+		held.out.close(closeRevoked, why)
 	}
 }
 

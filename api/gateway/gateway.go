@@ -297,9 +297,12 @@ func (g *Gateway) take(s *session) {
 	g.mu.Unlock()
 	if old != nil {
 		old.out.close(closeReplaced, "replaced")
+		if old.from != s.from {
+			g.contested(s.agent)
+		}
 	}
 	channel := wire.AgentChannel(strconv.FormatInt(s.agent, 10))
-	if text, err := (wire.Parcel{AgentID: s.agent, Evict: s.epoch, By: g.Server}).Encode(); err == nil {
+	if text, err := (wire.Parcel{AgentID: s.agent, Evict: s.epoch, By: g.Server, From: s.from}).Encode(); err == nil {
 		_ = g.Bus.PublishAll(ctx, []event.Message{{Channel: channel, Payload: text}})
 	}
 	s.atEnd(g.Bus.SubscribeOwn(ctx, channel, s.deliver))

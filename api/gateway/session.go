@@ -22,6 +22,7 @@ type session struct {
 	modern bool                    // speaks wire.Subprotocol
 	names  []unique.Handle[string] // what it wants to hear
 	epoch  int64
+	from   string // the address of the peer
 
 	looked sync.Mutex
 	looks  map[string]string // accesses over this connection, with the servers that hear them
@@ -40,6 +41,9 @@ func (s *session) deliver(payload string) {
 	switch {
 	case p.Evict > s.epoch || p.Evict == s.epoch && p.By != s.g.Server && p.Evict != 0:
 		s.out.close(closeReplaced, "replaced")
+		if p.By != s.g.Server && p.From != s.from {
+			go s.g.contested(s.agent)
+		}
 	case p.Name == wire.AgentClose:
 		if e, err := p.Event(); err == nil {
 			s.closed(e)

@@ -113,7 +113,7 @@ func (g *Gateway) serveAgent(w http.ResponseWriter, r *http.Request, who *wire.C
 	if !g.servesGroup(who.GroupID) {
 		return g.sendOn(w, r)
 	}
-	s := &session{line: line{who: who}, g: g, agent: who.AgentID, plain: who.Plain, epoch: g.Bus.Now(r.Context())}
+	s := &session{line: line{who: who}, g: g, agent: who.AgentID, plain: who.Plain, epoch: g.Bus.Now(r.Context()), from: as.address}
 	for _, n := range wanted {
 		n, _, _ = strings.Cut(n, ";")
 		if name := unique.Make(n); !slices.Contains(s.names, name) {

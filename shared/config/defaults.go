@@ -85,7 +85,8 @@ func acting() map[string]string {
 		"gateway.frames.per.second":                     "500",  // that an agent may say
 		"gateway.quarantine.after":                      "5",    // answers in another's name; 0 is never
 		"gateway.quarantine.seconds":                    "600",
-		"api.allowed.origins":                           "", // of pages of other sites that may listen, by commas
+		"gateway.takeovers.per.minute":                  "6", // of an agent's connection by another host, until it is cut off; 0 is never
+		"api.allowed.origins":                           "",  // of pages of other sites that may listen, by commas
 		"item.wait.for.event.tries":                     "30",
 		"item.wait.for.event.timeout.millis":            "2000",
 		"item.sync.batch.size":                          "100",

@@ -68,6 +68,7 @@ type Parcel struct {
 	Running []string        `json:"running,omitempty"` // uuids of what such an agent runs, as far as is known
 	Evict   int64           `json:"evict,omitempty"`   // close connections older than this epoch
 	By      string          `json:"by,omitempty"`      // the gateway that evicts
+	From    string          `json:"from,omitempty"`    // the address of whoever is connected instead
 }
 
 // Carrying returns the parcel with an event in it.
@@ -171,9 +172,10 @@ type Revoked struct {
 	ID   int64  `json:"id"`
 }
 
-// Suspect is an agent that answered what another was asked.
+// Suspect is an agent that answered what another was asked, or that two hosts may be.
 type Suspect struct {
 	AgentID int64 `json:"agentId"`
+	Twice   bool  `json:"twice,omitempty"` // connected from one address while it was from another
 }
 
 // Roll asks each gateway which agents of the classic kind it holds, of whom their answers
