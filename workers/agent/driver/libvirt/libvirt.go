@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
@@ -102,7 +103,10 @@ func New(config Config) (*Driver, error) {
 			return nil, fmt.Errorf("cannot make pool: %w", err)
 		}
 		config.Pools[i] = path
+		sweep(path, ".", ".new")
+		sweep(filepath.Join(path, "work"), "cattle-temp-", "")
 	}
+	sweep(d.configDrives(), ".stage-", "")
 	if err := os.MkdirAll(d.consoles(), 0o755); err != nil {
 		return nil, fmt.Errorf("cannot make a place for consoles: %w", err)
 	}
@@ -113,6 +117,17 @@ func New(config Config) (*Driver, error) {
 		}
 	}
 	return d, nil
+}
+
+// sweep removes what an agent that was killed has left half done, of names that begin and end
+// so: nobody may ask for it again.
+func sweep(dir, prefix, suffix string) {
+	entries, _ := os.ReadDir(dir) // there is nothing in what is not there
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), prefix) && strings.HasSuffix(e.Name(), suffix) {
+			_ = os.RemoveAll(filepath.Join(dir, e.Name()))
+		}
+	}
 }
 
 // Answers tells whether libvirtd does, at its usual socket, and lets us drive machines.

@@ -10,12 +10,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -543,6 +545,34 @@ func TestAMachineIsToldWhoItIs(t *testing.T) {
 	}
 	if _, err := os.Stat(drives[0]); err == nil {
 		t.Error("the disk outlives the machine")
+	}
+}
+
+// What an agent that was killed left half done may be for something that is never asked
+// for again.
+func TestWhatWasLeftHalfDoneIsRemoved(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	pool := filepath.Join(home, "pools", "libvirt")
+	half := []string{filepath.Join(pool, ".a-volume.new"), filepath.Join(pool, "work", "cattle-temp-an-image-1"), filepath.Join(home, "pools", "config-drive", ".stage-1", "ec2")}
+	whole := []string{filepath.Join(pool, "a-volume.qcow2"), filepath.Join(pool, ".of-the-user"), filepath.Join(home, "pools", "config-drive", "config-a.iso")}
+	for _, path := range slices.Concat(half, whole) {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := libvirt.New(libvirt.Config{Home: home, Socket: filepath.Join(home, "none")}); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range half {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is still there: %v", path, err)
+		}
+	}
+	for _, path := range whole {
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("it is gone: %v", err)
+		}
 	}
 }
 
