@@ -22,21 +22,25 @@ func (f *frame) Graph(ctx context.Context, row *schema.Row) (map[string]any, err
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the setting event.data.%s: %w", typ, err)
 	}
-	m, err := f.expand(ctx, row, tree)
+	m, err := f.expand(ctx, row, tree, false)
 	if err != nil {
 		return nil, err
 	}
 	return map[string]any{typ: m}, nil
 }
 
-func (f *frame) expand(ctx context.Context, row *schema.Row, tree graph) (map[string]any, error) {
+// expand describes a row and what is below it. Only of the instance that is to run is told
+// what nobody else may know; the others are there for their names.
+func (f *frame) expand(ctx context.Context, row *schema.Row, tree graph, runs bool) (map[string]any, error) {
 	m := row.Map()
 	if row.Type().Name == "credential" {
 		delete(m, "secretValue")
 	}
 	if row.Type().Name == "instance" {
 		trim(m)
-		if err := f.furnish(ctx, row, m); err != nil {
+		if !runs {
+			m["token"], m["userdata"] = nil, nil
+		} else if err := f.furnish(ctx, row, m); err != nil {
 			return nil, err
 		}
 	}
@@ -64,6 +68,9 @@ func trim(m map[string]any) {
 			delete(l, "xml")
 			data["libvirt"] = l
 		}
+		if fields, ok := data["fields"].(map[string]any); ok && fields["libvirtVncPassword"] != nil {
+			delete(copied(data, "fields"), "libvirtVncPassword")
+		}
 	}
 }
 
@@ -89,7 +96,7 @@ func (f *frame) follow(ctx context.Context, row *schema.Row, l resource.Link, be
 		if err != nil {
 			return nil, err
 		}
-		return f.expand(ctx, other, below)
+		return f.expand(ctx, other, below, row.Type().Name == "instanceHostMap")
 	}
 	rows, err := f.related(ctx, row, l)
 	if err != nil {
@@ -100,7 +107,7 @@ func (f *frame) follow(ctx context.Context, row *schema.Row, l resource.Link, be
 		if other.Removed() {
 			continue
 		}
-		m, err := f.expand(ctx, other, below)
+		m, err := f.expand(ctx, other, below, false)
 		if err != nil {
 			return nil, err
 		}
