@@ -31,7 +31,7 @@ func (l *listener) serve(uuid string) (told chan object) {
 			if r["replyTo"] == nil {
 				continue
 			}
-			reply := object{}
+			reply := object{"state": "removed", "accountId": 1, "host": object{"+data": object{"meddled": true}}, "instance": object{"name": "meddled", "agentId": 1, "+data": object{"seen": true}}}
 			options, _ := data(r)["options"].(map[string]any)
 			if r["name"] == "ping" && options["resources"] == true {
 				reply = object{"options": options, "resources": []object{
@@ -99,7 +99,12 @@ func TestAClassicAgent(t *testing.T) {
 			if id := fmt.Sprint(r["resourceId"]); strings.TrimRight(id, "0123456789") != prefix || r["resourceType"] != "instanceHostMap" || r["fence"] != nil {
 				t.Errorf("agent %d reads %v", i, r)
 			}
-			p.becomes(path, "running")
+			if c := p.becomes(path, "running"); c["name"] != nil || c["agentId"] != nil || data(c)["seen"] != true {
+				t.Errorf("the agent made the instance %v", c)
+			}
+			if host := p.list(path + "/hosts")[0]; data(host)["meddled"] != nil {
+				t.Errorf("the agent made the host %v", host)
+			}
 			l.close()
 		}
 	})

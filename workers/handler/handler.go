@@ -221,7 +221,7 @@ func command(ctx context.Context, run process.Run, name string, agent int64, fen
 			result = map[string]any{}
 		}
 	}
-	return with(allowed(result))
+	return with(allowed(name, result))
 }
 
 // private reads what a handler keeps in the process data under its own name.
