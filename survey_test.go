@@ -60,7 +60,8 @@ func (p *program) reports(uuid string, has func(options map[string]any) []object
 				continue
 			}
 			options, _ := data(r)["options"].(map[string]any)
-			p.reply(r, object{"data": object{"options": options, "resources": has(options)}})
+			p.reply(r, object{"data": object{"options": options, "resources": has(options)}, "resourceType": "agent", "resourceId": "1a999"}) // whoever that is
+
 		}
 	})
 	return a, func() { l.close(); answers.Wait() }
@@ -90,7 +91,7 @@ func TestABadEntryOfAReportHidesNoOther(t *testing.T) {
 				{"type": "host", "uuid": "odd\x00null"},
 				{"type": "host", "kind": "classic", "uuid": "first-host"},
 				{"type": "storagePool", "kind": "classic", "uuid": "odd-pool", "hostUuid": "odd-host"},
-				{"type": "host", "kind": kind.Load(), "uuid": "odd-host"},
+				{"type": "host", "kind": kind.Load(), "uuid": "odd-host", "state": "purged", "isPublic": true, "computeFree": 5, "agentId": 1, "accountId": 1},
 			}
 		})
 		defer leave()
@@ -103,6 +104,9 @@ func TestABadEntryOfAReportHidesNoOther(t *testing.T) {
 		p.becomes(path, "active")
 		if hosts, pools := p.list(path+"/hosts"), p.list(path+"/storagepools"); len(hosts) != 1 || hosts[0]["uuid"] != "odd-host" || len(pools) != 1 {
 			t.Errorf("it has the hosts %v and the pools %v", hosts, pools)
+		}
+		if host := p.list(path + "/hosts")[0]; host["isPublic"] != false || host["computeFree"] != 1000000.0 || host["agentId"] != a.id() || host["accountId"] == "1a1" {
+			t.Errorf("the agent has made its host %v", host)
 		}
 		if list := refused(); list["host first-host"] == nil || list["host odd-long"] == nil || list["host odd-host"] != nil {
 			t.Errorf("refused are %v", list)

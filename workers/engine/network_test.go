@@ -114,6 +114,35 @@ func TestANicGetsAllThatItNeeds(t *testing.T) {
 	})
 }
 
+// A host is not told of what an instance has had.
+func TestWhatIsRemovedIsNotTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, filepath.Join(folder(t), "cattle.db"))
+	k := w.worker()
+	network := w.post("network", nil)
+	w.work(k)
+	c, _ := w.plugged(k, "stopped", map[string]any{"startOnCreate": false, "ports": []any{"8081", "8082"}}, network, network)
+	w.sql(`update port set state = 'removed', removed = 1 where private_port = 8081`)
+	w.sql(`update nic set state = 'removed', removed = 1 where device_number = 1`)
+	var told struct {
+		Map struct {
+			Instance struct{ Nics, Ports []map[string]any }
+		} `json:"instanceHostMap"`
+	}
+	w.agent.fail = func(e *wire.Event) string {
+		if e.Name == wire.ComputeInstanceActivate {
+			_ = json.Unmarshal(e.Data, &told)
+		}
+		return ""
+	}
+	w.act(c, "instance.start")
+	w.work(k)
+	w.want(c, "running")
+	if i := told.Map.Instance; len(i.Nics) != 1 || len(i.Ports) != 1 || i.Ports[0]["privatePort"] != 8082.0 {
+		t.Errorf("it is told of %v", i)
+	}
+}
+
 // On a network without a subnet an instance is known by the address that Docker gave it: its
 // ports lead there from that of the host, those of its image as well.
 func TestPortsLeadToTheAddressThatDockerGave(t *testing.T) {
@@ -122,14 +151,14 @@ func TestPortsLeadToTheAddressThatDockerGave(t *testing.T) {
 	k := w.worker()
 	network := w.post("network", nil)
 	w.work(k)
-	c, nic := w.plugged(k, "stopped", map[string]any{"startOnCreate": false, "ports": []any{"8081", "8082/tcp", "8083/udp"}, "dockerHostIp": "10.0.0.7", "dockerIp": "172.17.0.2",
-		"dockerPorts": map[string]any{"8080/tcp": "49153", "8081/tcp": "49154", "8082/tcp": "49155", "8083/udp": "49156"}}, network)
+	c, nic := w.plugged(k, "stopped", map[string]any{"startOnCreate": false, "ports": []any{"8081", "8082/tcp", "8083/udp", "8083/tcp"}, "dockerHostIp": "10.0.0.7", "dockerIp": "172.17.0.2",
+		"dockerPorts": map[string]any{"8080/tcp": "49153", "8081/tcp": "49154", "8082/tcp": "49155", "8083/udp": "49156", "8083/tcp": "49157"}}, network)
 	for _, p := range w.find("port", process.Match{"instanceId": c.ID()}) {
 		if p.Kind() != "userPort" || p.Get("publicPort") != nil || p.Get("publicIpAddressId") != nil || p.Get("privateIpAddressId") != nil {
 			t.Errorf("before the start a port is %v", p.Map())
 		}
 	}
-	kinds := map[int64]string{8080: "imagePort", 8081: "userPort", 8082: "userPort", 8083: "userPort"}
+	want := map[string]string{"8080/tcp": "imagePort 49153", "8081/tcp": "userPort 49154", "8082/tcp": "userPort 49155", "8083/udp": "userPort 49156", "8083/tcp": "userPort 49157"}
 	for range 2 {
 		w.act(c, "instance.start")
 		w.work(k)
@@ -141,11 +170,11 @@ func TestPortsLeadToTheAddressThatDockerGave(t *testing.T) {
 			t.Errorf("of %d addresses the first is %v; the container is known by %v", len(ties), own.Map(), w.again(c).Field("primaryIpAddress"))
 		}
 		ports := w.find("port", process.Match{"instanceId": c.ID(), "state": "active"})
-		if len(ports) != len(kinds) {
+		if len(ports) != len(want) {
 			t.Errorf("%d ports are active", len(ports))
 		}
 		for _, p := range ports {
-			if p.Kind() != kinds[p.Int("privatePort")] || p.Int("publicPort") != p.Int("privatePort")+41073 ||
+			if got := fmt.Sprint(p.Kind(), " ", p.Int("publicPort")); got != want[fmt.Sprint(p.Int("privatePort"), "/", p.Str("protocol"))] ||
 				p.Int("publicIpAddressId") != ports[0].Int("publicIpAddressId") || p.Int("privateIpAddressId") != own.ID() {
 				t.Errorf("after the start a port is %v", p.Map())
 			}
