@@ -605,6 +605,31 @@ func TestNoHostNoPlacement(t *testing.T) {
 	})
 }
 
+// The host that is asked for has to be one of those that are valid: the two do not widen
+// each other.
+func TestTheHostThatIsAskedForIsOneOfTheValid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, filepath.Join(folder(t), "cattle.db"))
+	k := w.worker()
+	hosts := w.find("host", nil)
+	first, second := float64(hosts[0].ID()), float64(hosts[1].ID())
+	for _, x := range []struct {
+		asked any
+		valid []any
+		state string
+		on    float64
+	}{{first, []any{second}, "removed", 0}, {second, []any{first, second}, "running", second}, {nil, []any{second}, "running", second}} {
+		c := w.container(map[string]any{"data": map[string]any{"fields": map[string]any{"requestedHostId": x.asked, "validHostIds": x.valid}}})
+		w.work(k)
+		w.want(c, x.state)
+		for _, tie := range w.find("instanceHostMap", process.Match{"instanceId": c.ID(), "removed": nil}) {
+			if float64(tie.Int("hostId")) != x.on {
+				t.Errorf("asked for %v of %v it runs on %d", x.asked, x.valid, tie.Int("hostId"))
+			}
+		}
+	}
+}
+
 func TestContainersSpreadOverHosts(t *testing.T) {
 	t.Parallel()
 	testkit.Databases(t, func(t *testing.T, address string) {
