@@ -27,7 +27,7 @@ func TestConnectionSaysWhoAndWhat(t *testing.T) {
 		t.Errorf("logged in as %q, %q", access, secret)
 	}
 	names := l.request.URL.Query()["eventNames"]
-	for _, name := range []string{wire.Ping, wire.ConfigUpdate, wire.ComputeInstanceActivate, wire.StorageVolumeRemove, wire.StorageImageDeactivate} {
+	for _, name := range []string{wire.Ping, wire.ConfigUpdate, wire.ComputeInstanceActivate, wire.StorageVolumeRemove, wire.StorageImageDeactivate, wire.DelegateRequest} {
 		if !slices.Contains(names, name) {
 			t.Errorf("not subscribed to %s", name)
 		}
@@ -402,5 +402,25 @@ func TestHostWithoutEngineServesTheOthers(t *testing.T) {
 	}
 	if got := l.ask(g.command(wire.ComputeInstanceActivate, "b", "")); got.Transitioning != nil {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// A command for the agent inside an instance goes through this one, whose answer has that
+// agent's in it. What nobody is there to hear has no answer, and holds up nothing.
+func TestACommandIsHandedToTheAgentInsideAnInstance(t *testing.T) {
+	t.Parallel()
+	g, l := start(t)
+	request := g.command(wire.DelegateRequest, "", "")
+	request.Data = json.RawMessage(`{"instanceData":{"uuid":"i"},"event":{"id":"i1","name":"ping","replyTo":"ping.reply","data":{}}}`)
+	l.send(request)
+	request = g.command(wire.DelegateRequest, "", "")
+	request.Data = json.RawMessage(`{"instanceData":{"uuid":"i","agentId":12},"event":{"id":"i1","name":"ping","replyTo":"ping.reply","data":{}}}`)
+	got := l.ask(request)
+	var inner wire.Event
+	if err := json.Unmarshal(got.Data, &inner); err != nil {
+		t.Fatal(err)
+	}
+	if got.Transitioning != nil || inner.Name != "ping.reply" || len(inner.PreviousIDs) != 1 || inner.PreviousIDs[0] != "i1" || inner.ID == "" {
+		t.Errorf("got %+v", inner)
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +26,7 @@ var errStale = errors.New(wire.StaleCommand)
 //	engine does not answer progress; it may be back in a moment
 //	engine stands still    an error, once nothing was heard for long
 //	too many waiting       silence; the server asks again
+//	nobody to hear it      silence, likewise
 //
 // What arrives by one connection may be answered over the next.
 type desk struct {
@@ -66,7 +69,7 @@ func (d *desk) take(ctx context.Context, e *wire.Event) {
 		return
 	}
 	task, err := driver.Decode(e)
-	if err == nil && d.drivers[task.Kind] == nil {
+	if err == nil && d.driver(task) == nil {
 		err = fmt.Errorf("hosts of kind %q are not served here", task.Kind)
 	}
 	if err == nil {
@@ -80,6 +83,19 @@ func (d *desk) take(ctx context.Context, e *wire.Event) {
 	if busy := d.enqueue(ctx, &job{event: e, task: task, replyTo: e.ReplyTo, fence: e.Fence}); busy {
 		_ = d.send(e.Advance("Waiting for work on the same resource", -1))
 	}
+}
+
+// driver is the one of a task; nil is none.
+func (d *desk) driver(task *driver.Task) driver.Driver {
+	if task.Kind != "" {
+		return d.drivers[task.Kind]
+	}
+	for _, kind := range slices.Sorted(maps.Keys(d.drivers)) {
+		if _, can := d.drivers[kind].(driver.Delegator); can {
+			return d.drivers[kind]
+		}
+	}
+	return nil
 }
 
 // renew makes a command in work as new as the latest request for it: the epoch of what
@@ -182,6 +198,9 @@ func (d *desk) do(ctx context.Context, j *job) (answer *wire.Event) {
 	}
 	data, err := d.attempt(ctx, j)
 	d.log.InfoContext(ctx, "command done", "command", e.Name, "event", e.ID, "id", asking(e), "uuid", j.task.Resource, "took", time.Since(start), "err", err)
+	if errors.Is(err, driver.ErrNobody) {
+		return nil
+	}
 	if err != nil {
 		return e.Fail(err.Error(), "")
 	}
@@ -206,7 +225,7 @@ func (d *desk) attempt(ctx context.Context, j *job) (any, error) {
 		_ = d.send(d.address(j, j.event.Advance(message, percent)))
 	}
 	for begin, pause := time.Now(), firstLook; ; pause = min(2*pause, longestLook) {
-		data, err := j.task.Run(work, d.drivers[j.task.Kind], progress)
+		data, err := j.task.Run(work, d.driver(j.task), progress)
 		if err != nil && context.Cause(work) == stalled {
 			return nil, stalled
 		}
@@ -240,7 +259,7 @@ func (d *desk) overtaken(j *job) bool {
 // finish keeps the answer and sends it. Work that was cut short by the end of the
 // program is not answered: it will be asked for again.
 func (d *desk) finish(ctx context.Context, j *job, answer *wire.Event) {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || answer == nil {
 		return
 	}
 	answer = d.address(j, answer)

@@ -36,7 +36,8 @@ var errOffline = errors.New("no connection to the server")
 var subscribed = []string{
 	wire.Ping, wire.ConfigUpdate, wire.StorageImageActivate, wire.StorageImageDeactivate,
 	wire.StorageVolumeActivate, wire.StorageVolumeDeactivate, wire.StorageVolumeRemove,
-	wire.ComputeInstanceActivate, wire.ComputeInstanceDeactivate, wire.ConsoleAccess, wire.AccessOpen, wire.AccessInput,
+	wire.ComputeInstanceActivate, wire.ComputeInstanceDeactivate, wire.ConsoleAccess, wire.DelegateRequest,
+	wire.AccessOpen, wire.AccessInput,
 }
 
 // line is the way up to the server, while there is one.

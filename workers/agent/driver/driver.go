@@ -18,6 +18,10 @@ import (
 // ErrAbsent says that what the driver drives is not there, or keeps silent.
 var ErrAbsent = errors.New("its engine does not answer")
 
+// ErrNobody says that there is nobody to hear a command, which gets no answer then: it is
+// sent again.
+var ErrNobody = errors.New("nobody is there to hear it")
+
 // Driver runs instances and their storage on one host. Every method may be called
 // again with the same arguments: doing nothing because it is already so is
 // success, and the answer is read from the system, not from what was done. What
@@ -42,6 +46,13 @@ type Driver interface {
 // that it has none.
 type Console interface {
 	Console(ctx context.Context, instance string) (any, error)
+}
+
+// Delegator is a driver whose instances may have agents inside.
+type Delegator interface {
+	// Delegate hands a command to the agent in an instance and gives its reply, also one
+	// that says that it failed.
+	Delegate(ctx context.Context, cmd DelegateCommand) (*wire.Event, error)
 }
 
 // Accessor is a driver that opens ways for bytes to its instances.
@@ -92,9 +103,10 @@ type Command[T any] struct {
 // Progress tells the asker how far the work is. A negative percent is unknown.
 type Progress func(message string, percent int)
 
-// The three kinds of commands.
+// The kinds of commands.
 type (
 	ImageCommand    = Command[wire.ImageStoragePoolMap]
 	VolumeCommand   = Command[wire.VolumeStoragePoolMap]
 	InstanceCommand = Command[wire.InstanceHostMap]
+	DelegateCommand = Command[wire.DelegateData]
 )

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/cattleio/cattle/shared/wire"
 )
 
 // Task is a command that is ready to run.
 type Task struct {
-	// Kind of the driver that has to run it.
+	// Kind of the driver that has to run it; "" is any that is a Delegator.
 	Kind string
 	// Resource is the uuid of the image, volume or instance that it changes. Two
 	// tasks of one resource must not run at the same time.
@@ -53,6 +55,8 @@ func Decode(e *wire.Event) (*Task, error) {
 		return instance(e, Driver.Stop)
 	case wire.ConsoleAccess:
 		return console(e)
+	case wire.DelegateRequest:
+		return delegate(e)
 	default:
 		return nil, fmt.Errorf("command %q is not supported", Name(e))
 	}
@@ -101,6 +105,25 @@ func console(e *wire.Event) (*Task, error) {
 		return c.Console(ctx, data.Instance.UUID)
 	}
 	return &Task{Kind: data.Host.Kind, Resource: "console of " + data.Instance.UUID, run: run}, nil
+}
+
+// delegate is for an agent inside an instance. What it says of the instance does not tell
+// the kind of its host.
+func delegate(e *wire.Event) (*Task, error) {
+	var data wire.DelegateData
+	err := json.Unmarshal(e.Data, &data)
+	instance, _ := data.Instance["uuid"].(string)
+	if err != nil || instance == "" || data.Event == nil {
+		return nil, unreadable(e, err)
+	}
+	return task(e, "", "agent in "+instance, data, func(d Driver, ctx context.Context, cmd DelegateCommand) (any, error) {
+		answer, err := d.(Delegator).Delegate(ctx, cmd)
+		if err != nil {
+			return nil, err
+		}
+		answer.ID = uuid.NewString()
+		return answer, nil
+	})
 }
 
 func task[T any](e *wire.Event, kind, resource string, row T, m method[T]) (*Task, error) {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 
 	"github.com/cattleio/cattle/shared/wire"
@@ -52,6 +53,16 @@ func (s *Simulator) Start(ctx context.Context, cmd driver.InstanceCommand) (any,
 // Stop forgets the instance.
 func (s *Simulator) Stop(ctx context.Context, cmd driver.InstanceCommand) (any, error) {
 	return s.obey(ctx, cmd.Event)
+}
+
+// Delegate plays the agent inside an instance.
+func (s *Simulator) Delegate(ctx context.Context, cmd driver.DelegateCommand) (*wire.Event, error) {
+	answer := s.delegate(ctx, cmd.Event)
+	if answer == nil {
+		return nil, driver.ErrNobody
+	}
+	var inner wire.Event
+	return &inner, json.Unmarshal(answer.Data, &inner)
 }
 
 func (s *Simulator) obey(ctx context.Context, e *wire.Event) (any, error) {
