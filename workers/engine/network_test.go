@@ -187,6 +187,29 @@ func TestPortsLeadToTheAddressThatDockerGave(t *testing.T) {
 	}
 }
 
+// Where a service of the network publishes ports, they have the numbers that the user asked
+// for, whatever Docker says; a port that the image alone knows has none.
+func TestAServiceForPortsGoesBeforeWhatDockerPublishes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, filepath.Join(folder(t), "cattle.db"))
+	k := w.worker()
+	network := w.post("network", nil)
+	w.post("portService", map[string]any{"networkId": network.ID()})
+	w.work(k)
+	c, _ := w.plugged(k, "running", map[string]any{"ports": []any{"8081:80"}, "dockerHostIp": "10.0.0.7", "dockerIp": "172.17.0.2",
+		"dockerPorts": map[string]any{"80/tcp": "49153", "8080/tcp": "49154"}}, network)
+	want := map[int64]any{80: int64(8081), 8080: nil}
+	ports := w.find("port", process.Match{"instanceId": c.ID(), "state": "active"})
+	for _, p := range ports {
+		if p.Get("publicPort") != want[p.Int("privatePort")] || p.Get("privateIpAddressId") == nil {
+			t.Errorf("a port is %v", p.Map())
+		}
+	}
+	if len(ports) != len(want) {
+		t.Errorf("%d ports are active", len(ports))
+	}
+}
+
 // However many ask at once, an address is had by one; who gets none reads why; and what is
 // given back is had again.
 func TestNoAddressIsHadTwice(t *testing.T) {

@@ -30,16 +30,37 @@ func dockerStarted(ctx context.Context, run process.Run) (*process.Answer, error
 	if err != nil || public == nil {
 		return nil, err
 	}
-	ends := map[string]any{"publicIpAddressId": public.ID()}
-	if own != nil {
-		ends["privateIpAddressId"] = own.ID()
+	elsewhere, err := publishedByService(ctx, run, instance)
+	if err != nil {
+		return nil, err
 	}
 	for name, value := range reported {
-		if err := reportedPort(ctx, run, instance, ends, name, integer(value)); err != nil {
+		ends := map[string]any{}
+		if own != nil {
+			ends["privateIpAddressId"] = own.ID()
+		}
+		if !elsewhere {
+			ends["publicIpAddressId"] = public.ID()
+			if port := integer(value); port != 0 {
+				ends["publicPort"] = port
+			}
+		}
+		if err := reportedPort(ctx, run, instance, ends, name); err != nil {
 			return nil, err
 		}
 	}
 	return nil, nil
+}
+
+// publishedByService tells whether a service of its network publishes the ports of an
+// instance, under the numbers that the user has asked for, rather than Docker.
+func publishedByService(ctx context.Context, run process.Run, instance *schema.Row) (bool, error) {
+	nics, err := nicsOf(ctx, run, instance.ID())
+	if err != nil || len(nics) == 0 {
+		return false, err
+	}
+	services, err := servicesOf(ctx, run, nics[0].Int("networkId"))
+	return slices.ContainsFunc(services, func(s service) bool { return s.row.Kind() == portService }), err
 }
 
 // nicAddress records the address that Docker gave an instance, on its first nic; it is nil
@@ -151,9 +172,9 @@ func reportedAddress(ctx context.Context, run process.Run, host *schema.Row, tex
 		"data": map[string]any{"hostId": host.ID()}})
 }
 
-// reportedPort records one port under the name that Docker gives it: 80/tcp, and the
-// addresses between which it leads.
-func reportedPort(ctx context.Context, run process.Run, instance *schema.Row, ends map[string]any, name string, public int64) error {
+// reportedPort records one port under the name that Docker gives it: 80/tcp, and between
+// which ends it leads.
+func reportedPort(ctx context.Context, run process.Run, instance *schema.Row, ends map[string]any, name string) error {
 	number, protocol, _ := strings.Cut(name, "/")
 	private, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
@@ -164,11 +185,8 @@ func reportedPort(ctx context.Context, run process.Run, instance *schema.Row, en
 	if err != nil {
 		return err
 	}
-	for column, id := range ends {
-		port.Set(column, id)
-	}
-	if public != 0 {
-		port.Set("publicPort", public)
+	for column, v := range ends {
+		port.Set(column, v)
 	}
 	if err := run.Save(ctx, port); err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 // Kinds of what a network does for its instances.
 const (
 	linkService     = "linkService"
+	portService     = "portService"
 	ipsecService    = "ipsecTunnelService"
 	metadataService = "metadataService"
 )

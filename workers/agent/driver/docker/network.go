@@ -22,6 +22,10 @@ type portOptions struct {
 // others that are exposed, by the image too, get a public port from the engine,
 // unless the network has a service for ports.
 //
+// In the contract a public port never gets here: Docker chooses one, or such a service
+// leads it to the container by the item host-iptables. This program does not apply that
+// item, so that the engine is what can keep the promise of "8081:80".
+//
 // What the server merely repeats from our own replies is left out: ports of the
 // image, and public ports that the engine chose. Otherwise every restart would
 // look like a change of options and cost the container.
