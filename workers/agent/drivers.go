@@ -134,18 +134,19 @@ func dockerConfig(config Config, self identity, getenv func(string) string) dock
 		Hostname: config.Hostname, HostIP: or(getenv("CATTLE_DOCKER_HOST_IP"), config.HostIP),
 		Engine:      getenv(dockerAddress),
 		Server:      server,
-		StopTimeout: stopTimeout(getenv),
+		StopTimeout: seconds(getenv, "CATTLE_STOP_TIMEOUT"), DelegateTimeout: seconds(getenv, "CATTLE_DOCKER_DELEGATE_TIMEOUT"),
 	}
 }
 
-// stopTimeout is how long a clean stop may take; 0 is as long as usual.
-func stopTimeout(getenv func(string) string) time.Duration {
-	seconds, _ := strconv.Atoi(getenv("CATTLE_STOP_TIMEOUT")) // what is no number is as if not given
-	return time.Duration(max(seconds, 0)) * time.Second
+// seconds is how long something may take; 0 is as long as usual.
+func seconds(getenv func(string) string, variable string) time.Duration {
+	n, _ := strconv.Atoi(getenv(variable)) // what is no number is as if not given
+	return time.Duration(max(n, 0)) * time.Second
 }
 
 // libvirtConfig takes what is particular to virtual machines from the variables that
-// older agents know.
+// older agents know. Theirs showed screens to browsers unless told not to; otherwise this one
+// has no port that is open to others, and users look at screens through the server.
 func libvirtConfig(config Config, self identity, getenv func(string) string) libvirt.Config {
 	screens := ""
 	if getenv("CATTLE_LIBVIRT_WEBSOCKIFY_ENABLED") == "true" {
@@ -160,7 +161,10 @@ func libvirtConfig(config Config, self identity, getenv func(string) string) lib
 		Type:         getenv("CATTLE_LIBVIRT_TYPE"),
 		VNC:          getenv("CATTLE_LIBVIRT_VNC_LISTEN"),
 		Screens:      screens,
-		StopTimeout:  stopTimeout(getenv),
+		TokenLife:    seconds(getenv, "CATTLE_LIBVIRT_WEBSOCKIFY_SESSION_TIMEOUT"),
+		ConfigDrives: getenv("CATTLE_LIBVIRT_CONFIG_DRIVE_DIR"),
+		Maker:        getenv("CATTLE_LIBVIRT_GENISOIMAGE"),
+		StopTimeout:  seconds(getenv, "CATTLE_STOP_TIMEOUT"),
 	}
 }
 

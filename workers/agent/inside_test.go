@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -322,8 +323,27 @@ func TestWhatTheVariablesOfOlderAgentsMeanToDocker(t *testing.T) {
 	if got := dockerConfig(config, self, getenv); got.HostIP != "10.0.0.2" || got.Engine != "" || got.StopTimeout != 0 || got.Server != "http://10.0.0.1:8080/v1" || got.HostUUID != "D" {
 		t.Errorf("without any: %+v", got)
 	}
-	env = map[string]string{"CATTLE_DOCKER_HOST_IP": "192.0.2.1", "CATTLE_DOCKER_URL_BASE": "unix:///x", "CATTLE_STOP_TIMEOUT": "7", "CATTLE_CONFIG_URL": "http://c/v1"}
-	if got := dockerConfig(config, self, getenv); got.HostIP != "192.0.2.1" || got.Engine != "unix:///x" || got.StopTimeout != 7*time.Second || got.Server != "http://c/v1" {
+	env = map[string]string{"CATTLE_DOCKER_HOST_IP": "192.0.2.1", "CATTLE_DOCKER_URL_BASE": "unix:///x", "CATTLE_STOP_TIMEOUT": "7", "CATTLE_DOCKER_DELEGATE_TIMEOUT": "8", "CATTLE_CONFIG_URL": "http://c/v1"}
+	if got := dockerConfig(config, self, getenv); got.HostIP != "192.0.2.1" || got.Engine != "unix:///x" || got.StopTimeout != 7*time.Second || got.DelegateTimeout != 8*time.Second || got.Server != "http://c/v1" {
+		t.Errorf("with all: %+v", got)
+	}
+}
+
+func TestWhatTheVariablesOfOlderAgentsMeanToLibvirt(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{}
+	config, self := Config{HostIP: "10.0.0.2", Hostname: "node", Home: "/h"}, identity{agent: "A", physicalHost: "P", libvirt: "L"}
+	getenv := func(name string) string { return env[name] }
+	got := libvirtConfig(config, self, getenv)
+	if got.HostIP != "10.0.0.2" || len(got.Pools) != 0 || got.Screens != "" || got.TokenLife != 0 || got.ConfigDrives != "" || got.Maker != "" || got.HostUUID != "L" {
+		t.Errorf("without any: %+v", got)
+	}
+	env = map[string]string{"CATTLE_LIBVIRT_HOST_IP": "192.0.2.1", "CATTLE_LIBVIRT_POOL_DIRECTORIES": "/a /b", "CATTLE_STOP_TIMEOUT": "7",
+		"CATTLE_LIBVIRT_WEBSOCKIFY_ENABLED": "true", "CATTLE_LIBVIRT_WEBSOCKIFY_SESSION_TIMEOUT": "9", "CATTLE_LIBVIRT_CONFIG_DRIVE_DIR": "/c",
+		"CATTLE_LIBVIRT_GENISOIMAGE": "mkisofs", "CATTLE_LIBVIRT_DEFAULT_TEMPLATE": "a.tmpl, b.tmpl", "CATTLE_LIBVIRT_TEMPLATE_DIR": "/t"}
+	got = libvirtConfig(config, self, getenv)
+	if got.HostIP != "192.0.2.1" || !slices.Equal(got.Pools, []string{"/a", "/b"}) || got.Screens != "0.0.0.0:9343" || got.TokenLife != 9*time.Second || got.ConfigDrives != "/c" ||
+		got.Maker != "mkisofs" || got.StopTimeout != 7*time.Second || !slices.Equal(got.Templates, []string{"a.tmpl", "b.tmpl"}) || !slices.Equal(got.TemplateDirs, []string{"/t"}) {
 		t.Errorf("with all: %+v", got)
 	}
 }

@@ -18,12 +18,11 @@ import (
 
 const (
 	delegatePort = "8080"
-	delegateTime = 2 * time.Minute
 	longestReply = 4 << 20 // of an agent in a container
 )
 
 // insider speaks to agents in containers, which are next to us.
-var insider = &http.Client{Timeout: delegateTime, Transport: &http.Transport{
+var insider = &http.Client{Transport: &http.Transport{
 	DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext, DisableKeepAlives: true,
 }}
 
@@ -54,6 +53,8 @@ func (d *Driver) Delegate(ctx context.Context, cmd driver.DelegateCommand) (*wir
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, d.config.DelegateTimeout)
+	defer cancel()
 	said, err := tell(ctx, address(raw), token, inner)
 	if err != nil {
 		return nil, fmt.Errorf("the agent in container %s: %w", uuid, err)

@@ -49,6 +49,9 @@ type Config struct {
 	StopGrace time.Duration
 	// StopTimeout is how long a stop is tried; 0 is a minute.
 	StopTimeout time.Duration
+	// DelegateTimeout is how long an agent in a container may take for a command; 0 is two
+	// minutes.
+	DelegateTimeout time.Duration
 }
 
 // Driver drives one engine. It may be made before the engine is up, and survives
@@ -76,6 +79,9 @@ func New(config Config) (*Driver, error) {
 	}
 	if config.StopTimeout == 0 {
 		config.StopTimeout = time.Minute
+	}
+	if config.DelegateTimeout == 0 {
+		config.DelegateTimeout = 2 * time.Minute
 	}
 	return &Driver{config: config, engine: engine}, nil
 }

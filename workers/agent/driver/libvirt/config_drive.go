@@ -13,13 +13,6 @@ import (
 	"strings"
 )
 
-// maker writes the file systems that machines are told things by.
-const maker = "genisoimage"
-
-func (d *Driver) configDrives() string {
-	return filepath.Join(d.config.Home, "pools", "config-drive")
-}
-
 // configDrive gives the file of a disk that tells the machine who it is, "" for an
 // instance that has nothing to tell, or on a host that cannot make one.
 func (d *Driver) configDrive(ctx context.Context, instance, host row) (string, error) {
@@ -29,7 +22,7 @@ func (d *Driver) configDrive(ctx context.Context, instance, host row) (string, e
 	told := instance.below("data", "metadata")
 	meta, ok := told["meta-data"].(map[string]any)
 	user, given := told["user-data"]
-	if _, err := exec.LookPath(maker); err != nil || !ok || !given {
+	if _, err := exec.LookPath(d.config.Maker); err != nil || !ok || !given {
 		return "", nil
 	}
 	files, err := configFiles(meta, user)
@@ -86,14 +79,14 @@ func (d *Driver) makeConfigDrive(ctx context.Context, name string, files map[str
 		return "", err
 	}
 	sum := sha1.Sum(content) //nolint:gosec // as above
-	path := filepath.Join(d.configDrives(), "config-"+name+"-"+hex.EncodeToString(sum[:])+".iso")
+	path := filepath.Join(d.config.ConfigDrives, "config-"+name+"-"+hex.EncodeToString(sum[:])+".iso")
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	if err := os.MkdirAll(d.configDrives(), 0o755); err != nil {
+	if err := os.MkdirAll(d.config.ConfigDrives, 0o755); err != nil {
 		return "", err
 	}
-	stage, err := os.MkdirTemp(d.configDrives(), ".stage-")
+	stage, err := os.MkdirTemp(d.config.ConfigDrives, ".stage-")
 	if err != nil {
 		return "", err
 	}
@@ -108,10 +101,10 @@ func (d *Driver) makeConfigDrive(ctx context.Context, name string, files map[str
 		}
 	}
 	made := filepath.Join(stage, "drive.iso")
-	out, err := exec.CommandContext(ctx, maker, "-quiet", "-output", made, "-ldots", "-allow-lowercase", "-allow-multidot", "-l",
+	out, err := exec.CommandContext(ctx, d.config.Maker, "-quiet", "-output", made, "-ldots", "-allow-lowercase", "-allow-multidot", "-l",
 		"-publisher", "Cattle", "-J", "-r", "-V", "config-2", filepath.Join(stage, "root")).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("%s: %w: %s", maker, err, strings.TrimSpace(string(out)))
+		return "", fmt.Errorf("%s: %w: %s", d.config.Maker, err, strings.TrimSpace(string(out)))
 	}
 	return path, os.Rename(made, path)
 }

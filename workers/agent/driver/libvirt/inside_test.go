@@ -66,6 +66,25 @@ func TestATemplateOfOlderAgents(t *testing.T) {
 	}
 }
 
+// Of the templates that an instance names the first that exists is taken.
+func TestAnInstanceNamesItsTemplates(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "there.tmpl"), []byte(`{{define "header"}}{{.x}}{{end}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := &Driver{config: Config{TemplateDirs: []string{dir}}}
+	for asked, want := range map[string]string{"there.tmpl": "y", "nowhere.tmpl, there.tmpl": "y", "nowhere.tmpl,default_template.tmpl": "<domain", "nowhere.tmpl": "there is no template nowhere.tmpl"} {
+		got, err := d.render(asked, map[string]any{"x": "y", "type": "qemu"})
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.HasPrefix(strings.TrimSpace(got), want) {
+			t.Errorf("%s: %s", asked, got)
+		}
+	}
+}
+
 func TestInterfacesOfAMachine(t *testing.T) {
 	t.Parallel()
 	var instance row

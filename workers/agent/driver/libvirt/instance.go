@@ -253,7 +253,7 @@ func (d *Driver) dropConsole(name string) {
 
 // dropConfigDrive forgets what a machine was told at its start.
 func (d *Driver) dropConfigDrive(name string) {
-	drives, _ := filepath.Glob(filepath.Join(d.configDrives(), "config-"+name+"-*.iso"))
+	drives, _ := filepath.Glob(filepath.Join(d.config.ConfigDrives, "config-"+name+"-*.iso"))
 	for _, path := range drives {
 		_ = os.Remove(path)
 	}

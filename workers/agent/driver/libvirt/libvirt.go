@@ -59,6 +59,11 @@ type Config struct {
 	VNC string
 	// Screens is where browsers may look at screens with a token; empty is nowhere.
 	Screens string
+	// TokenLife is how long such a token may be used; 0 is five minutes.
+	TokenLife time.Duration
+	// ConfigDrives is where disks are made that tell machines who they are; empty is
+	// pools/config-drive in Home. Maker is the program that makes them; empty is genisoimage.
+	ConfigDrives, Maker string
 	// Socket of libvirtd; empty is where it usually is.
 	Socket string
 	// StopTimeout is how long a machine may take to shut down; 0 is a minute.
@@ -93,6 +98,15 @@ func New(config Config) (*Driver, error) {
 	if config.StopTimeout == 0 {
 		config.StopTimeout = time.Minute
 	}
+	if config.TokenLife == 0 {
+		config.TokenLife = 5 * time.Minute
+	}
+	if config.ConfigDrives == "" {
+		config.ConfigDrives = filepath.Join(config.Home, "pools", "config-drive")
+	}
+	if config.Maker == "" {
+		config.Maker = "genisoimage"
+	}
 	d := &Driver{config: config}
 	for i, pool := range config.Pools {
 		path, err := filepath.Abs(pool)
@@ -112,7 +126,7 @@ func New(config Config) (*Driver, error) {
 	}
 	if config.Screens != "" {
 		var err error
-		if d.screens, err = openScreens(config.Screens, config.HostIP); err != nil {
+		if d.screens, err = openScreens(config); err != nil {
 			return nil, err
 		}
 	}

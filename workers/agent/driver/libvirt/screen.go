@@ -19,16 +19,14 @@ import (
 	"github.com/cattleio/cattle/workers/agent/driver"
 )
 
-const (
-	tokenLife  = 5 * time.Minute
-	screenPath = "websockify"
-)
+const screenPath = "websockify"
 
 // screens shows the screens of machines to browsers: VNC over WebSockets, to whoever has
 // a token for one. Tokens are given out for the server only, and forgotten soon.
 type screens struct {
 	listener net.Listener
 	host     string // as users reach it
+	life     time.Duration
 
 	mu     sync.Mutex
 	tokens map[string]string // the address of a screen
@@ -36,15 +34,15 @@ type screens struct {
 
 // openScreens listens at an address. Of one that is no particular one, users are told
 // the host's.
-func openScreens(address, hostIP string) (*screens, error) {
-	listener, err := net.Listen("tcp", address)
+func openScreens(config Config) (*screens, error) {
+	listener, err := net.Listen("tcp", config.Screens)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for viewers of screens: %w", err)
 	}
 	at := listener.Addr().(*net.TCPAddr)
-	s := &screens{listener: listener, host: at.IP.String(), tokens: map[string]string{}}
-	if at.IP.IsUnspecified() && hostIP != "" {
-		s.host = hostIP
+	s := &screens{listener: listener, host: at.IP.String(), life: config.TokenLife, tokens: map[string]string{}}
+	if at.IP.IsUnspecified() && config.HostIP != "" {
+		s.host = config.HostIP
 	}
 	return s, nil
 }
@@ -57,7 +55,7 @@ func (s *screens) admit(address string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokens[token] = address
-	time.AfterFunc(tokenLife, func() {
+	time.AfterFunc(s.life, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.tokens, token)

@@ -44,7 +44,10 @@ func (d *Driver) render(asked any, values map[string]any) (string, error) {
 	names := d.config.Templates
 	name, ok := asked.(string)
 	if ok && name != "" {
-		names = []string{name}
+		names = nil
+		for n := range strings.SplitSeq(name, ",") {
+			names = append(names, strings.TrimSpace(n))
+		}
 	}
 	path, err := d.templatePath(names, ok && name != "")
 	if err != nil {
