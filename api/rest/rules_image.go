@@ -64,7 +64,7 @@ func registerImage(c *creation, uuid string) error {
 	case name == "":
 		return noImage(uuid)
 	case kind == "sim":
-		values["name"] = name
+		values["name"], values["format"] = name, "sim"
 	case kind == "docker":
 		image, ok := parseDocker(name)
 		if !ok {

@@ -356,7 +356,7 @@ func TestImages(t *testing.T) {
 	stories(t, func(s *server) {
 		pool := s.row("storagePool", map[string]any{"kind": "sim", "external": true, "state": "active"})
 		s.make("/v1/containers", `{"imageUuid":"sim:x"}`)
-		image := s.get("/v1/images?uuid=sim:x").has(map[string]string{"data.0.name": `"x"`, "data.0.isPublic": "true", "data.0.accountId": `"1a2"`, "data.0.state": `"registering"`})
+		image := s.get("/v1/images?uuid=sim:x").has(map[string]string{"data.0.name": `"x"`, "data.0.format": `"sim"`, "data.0.instanceKind": "null", "data.0.isPublic": "true", "data.0.accountId": `"1a2"`, "data.0.state": `"registering"`})
 		s.get("/v1/imagestoragepoolmaps").has(map[string]string{"data.0.imageId": `"` + image.str("data.0.id") + `"`, "data.0.storagePoolId": fmt.Sprintf(`"1sp%d"`, pool), "data.0.state": `"registering"`})
 		s.make("/v1/containers", `{"imageUuid":"sim:x"}`).has(map[string]string{"imageId": `"` + image.str("data.0.id") + `"`})
 		if n := len(s.get("/v1/images").ids()); n != 1 {
