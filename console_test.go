@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -30,4 +32,32 @@ func TestTheConsoleOfAMachineIsAskedOfItsHost(t *testing.T) {
 			t.Errorf("without an agent: %d %v", status, o)
 		}
 	})
+}
+
+// The agent of a host is sent all of the machine and of the host: where the screen is stands
+// among the fields of the machine.
+func TestAnAgentIsSentTheMachineWhoseConsoleIsWanted(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	a := p.event("classic0")
+	told := p.listen("", fmt.Sprintf(`{"agentId":%q,"eventNames":["console.access","%s"]}`, a.id(), strings.Join(commands, `","`))).serve("classic0")
+	p.becomes("/v1/agents/"+a.id(), "active")
+	_, image := p.ask("POST", "/v1/images", object{"uuid": "classic0"})
+	p.becomes("/v1/images/"+image.id(), "active")
+	host := p.list("/v1/hosts?uuid=classic0-host")[0]
+	_, vm := p.ask("POST", "/v1/virtualmachines", object{"imageId": image.id(), "requestedHostId": host.id(),
+		"data": object{"fields": object{"capabilities": []string{"console"}}}})
+	path := "/v1/virtualmachines/" + vm.id()
+	p.becomes(path, "running")
+	if status, o := p.ask("POST", path+"/?action=console", object{}); status != 503 {
+		t.Errorf("an agent that shows no screen: %d %v", status, o)
+	}
+	sent := data(heard(t, told, "console.access"))
+	machine, _ := sent["instance"].(map[string]any)
+	place, _ := sent["host"].(map[string]any)
+	fields, _ := machine["data"].(map[string]any)["fields"].(map[string]any)
+	if kind, is := sent["kind"]; kind != nil || !is || machine["type"] != "instance" || machine["uuid"] != vm["uuid"] || fields["capabilities"] == nil ||
+		place["uuid"] != "classic0-host" || place["agentId"] == nil {
+		t.Errorf("it is sent %v", sent)
+	}
 }

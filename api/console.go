@@ -29,13 +29,14 @@ type consoles struct {
 	server string
 }
 
-// open gives what the host says: kind, url and password.
+// open gives what the host says: kind, url and password. It is sent both rows as they are,
+// since older agents read there where the screen is.
 func (c consoles) open(ctx context.Context, instance *schema.Row) (map[string]any, error) {
 	host, agent, err := c.where(ctx, instance)
 	if err != nil {
 		return nil, err
 	}
-	data, err := wire.Encode(map[string]any{"host": brief(host), "instance": brief(instance), "kind": nil})
+	data, err := wire.Encode(map[string]any{"host": host.Map(), "instance": instance.Map(), "kind": nil})
 	if err != nil {
 		return nil, err
 	}
@@ -75,15 +76,6 @@ func (c consoles) running(ctx context.Context, host *schema.Row) ([]wire.Resourc
 		return nil, fault.Unavailable("the agent of the host does not say what runs there")
 	}
 	return slices.DeleteFunc(said.Resources, func(r wire.Resource) bool { return r.Type != "instance" }), nil
-}
-
-// brief is what an agent has to know of a row to find what it stands for.
-func brief(row *schema.Row) map[string]any {
-	all, some := row.Map(), map[string]any{}
-	for _, name := range []string{"type", "id", "uuid", "kind", "name", "state"} {
-		some[name] = all[name]
-	}
-	return some
 }
 
 // where finds the host that an instance is on, and the agent of that.
