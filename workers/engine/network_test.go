@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/testkit"
@@ -418,6 +420,9 @@ func TestSystemContainersServeANetwork(t *testing.T) {
 		}
 		target, nic := w.plugged(k, "running", map[string]any{"ports": []any{"5432", "53/udp"}, "data": map[string]any{"fields": map[string]any{"libvirtVncPassword": "of the last run"}}}, network)
 		server := w.server()
+		if err := uuid.Validate(server.UUID()); err != nil { // hosts report what is named by one
+			t.Errorf("the system container is %s: %v", server.UUID(), err)
+		}
 		if login, _ := told[server.Key()]["agentInstanceAuth"].(string); !strings.HasPrefix(login, "Basic ") || told[target.Key()]["agentInstanceAuth"] != nil {
 			t.Errorf("the login of the system container is %q, that of another %v", login, told[target.Key()]["agentInstanceAuth"])
 		}

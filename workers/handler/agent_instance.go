@@ -162,7 +162,7 @@ func makeServer(ctx context.Context, run process.Run, nic, provider *schema.Row)
 	if err != nil {
 		return nil, nil, err
 	}
-	instance, err = numbered(ctx, run, "instance", "agentInstance"+agent.Key(), map[string]any{
+	instance, err = numbered(ctx, run, "instance", "instance of agent "+agent.UUID(), map[string]any{
 		"agentId": agent.ID(), "kind": "container", "name": run.Setting("agent.instance.name"), "accountId": owner, "imageId": image, "instanceTriggeredStop": "restart",
 		"data": map[string]any{"fields": map[string]any{"privileged": true, "vnetIds": []any{float64(vnet)}, "imageUuid": uuid}},
 	})

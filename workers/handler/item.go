@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/google/uuid"
+
 	"github.com/cattleio/cattle/shared/process"
 	"github.com/cattleio/cattle/shared/schema"
 	"github.com/cattleio/cattle/shared/store"
@@ -128,19 +130,23 @@ func give(ctx context.Context, run process.Run, pool store.Pool, row *schema.Row
 }
 
 // numbered returns the living row whose uuid is name, or name-2 and so on where earlier
-// ones are gone; without one it is made. So an attempt that is cut finds what it made.
+// ones are gone; without one it is made. So an attempt that is cut finds what it made. That
+// of an instance is a UUID made of these names: hosts tell what is theirs by its form.
 func numbered(ctx context.Context, run process.Run, typ, name string, values map[string]any) (*schema.Row, error) {
 	for n := 1; ; n++ {
-		uuid := name
+		text := name
 		if n > 1 {
-			uuid = lockName(name, n)
+			text = lockName(name, n)
 		}
-		rows, err := run.Find(ctx, typ, process.Match{"uuid": uuid})
+		if typ == "instance" {
+			text = uuid.NewSHA1(uuid.NameSpaceURL, []byte(text)).String()
+		}
+		rows, err := run.Find(ctx, typ, process.Match{"uuid": text})
 		if err != nil {
 			return nil, err
 		}
 		if len(rows) == 0 {
-			return one(ctx, run, typ, process.Match{"uuid": uuid}, values)
+			return one(ctx, run, typ, process.Match{"uuid": text}, values)
 		}
 		if !gone(rows[0]) {
 			return rows[0], nil
