@@ -120,7 +120,7 @@ func New(config Config) (*Driver, error) {
 		sweep(path, ".", ".new")
 		sweep(filepath.Join(path, "work"), "cattle-temp-", "")
 	}
-	sweep(d.configDrives(), ".stage-", "")
+	sweep(config.ConfigDrives, ".stage-", "")
 	if err := os.MkdirAll(d.consoles(), 0o755); err != nil {
 		return nil, fmt.Errorf("cannot make a place for consoles: %w", err)
 	}
