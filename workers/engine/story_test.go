@@ -282,17 +282,27 @@ var passing = map[string]bool{"revision": false, "claim_epoch": false, "claim_pr
 // moments are times, names, addresses, ports and numbers of claims that are made up within texts.
 var moments = regexp.MustCompile(`\b02(:[0-9a-f]{2}){2,5}\b|\b10\.4[23]\.0\.[0-9]+\b|\b[23][0-9]{4}\b|\b1[0-9]{12}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\\"(secretKey|accessKey)\\":\\"[^"]*"|\\"left\\":[0-9]+`)
 
+// numbered gives what is said of an instance with its id in place of its uuid, which may
+// differ between two tellings.
+func (w *world) numbered(what string) string {
+	verb, uuid, _ := strings.Cut(what, " ")
+	for _, row := range w.find("instance", process.Match{"uuid": uuid}) {
+		return verb + " instance " + row.Key()
+	}
+	return what
+}
+
 // picture is all that is in the database, and what runs on the hosts.
 func (w *world) picture() map[string]string {
 	w.t.Helper()
 	out := map[string]string{}
 	for uuid := range w.agent.running {
 		if w.agent.running[uuid] {
-			out["running "+uuid] = "yes"
+			out[w.numbered("running "+uuid)] = "yes"
 		}
 	}
 	for what, n := range w.agent.effects {
-		out["effects "+what] = fmt.Sprint(n)
+		out["effects "+w.numbered(what)] = fmt.Sprint(n)
 	}
 	for _, t := range resource.All.Tables() {
 		if t.Name == "processExecution" || t.Name == "setting" || t.Name == "task" {
