@@ -67,33 +67,35 @@ type PingOptions struct {
 // answer says that the list of running instances is complete.
 type PingData struct {
 	Options   PingOptions `json:"options"`
-	Resources Resources   `json:"resources"`
+	Resources []Resource  `json:"resources"`
 }
-
-// Resources is what an agent reports. What cannot be read of it, or not be kept, is left out:
-// an odd entry hides no other.
-type Resources []Resource
 
 // unkept is a character that no database takes.
 var unkept = []byte(`\u0000`)
 
-// UnmarshalJSON reads the list as a whole and, where that fails, entry by entry.
-func (rs *Resources) UnmarshalJSON(text []byte) error {
-	var all []Resource
-	if !bytes.Contains(text, unkept) && json.Unmarshal(text, &all) == nil {
-		*rs = all
+// UnmarshalJSON reads an answer as a whole and, where that fails, entry by entry: one that
+// cannot be read, or not be kept, is left out and hides no other. A list with a gap is not
+// complete: what is not in it may well run.
+func (d *PingData) UnmarshalJSON(text []byte) error {
+	type whole PingData
+	if !bytes.Contains(text, unkept) && json.Unmarshal(text, (*whole)(d)) == nil {
 		return nil
 	}
-	var entries []json.RawMessage
-	if err := json.Unmarshal(text, &entries); err != nil {
+	var in struct {
+		Options   PingOptions       `json:"options"`
+		Resources []json.RawMessage `json:"resources"`
+	}
+	if err := json.Unmarshal(text, &in); err != nil {
 		return err
 	}
-	*rs = Resources{}
-	for _, entry := range entries {
+	*d = PingData{Options: in.Options, Resources: []Resource{}}
+	for _, entry := range in.Resources {
 		var r Resource
-		if !bytes.Contains(entry, unkept) && json.Unmarshal(entry, &r) == nil {
-			*rs = append(*rs, r)
+		if bytes.Contains(entry, unkept) || json.Unmarshal(entry, &r) != nil {
+			d.Options.Instances = false
+			continue
 		}
+		d.Resources = append(d.Resources, r)
 	}
 	return nil
 }
