@@ -2,7 +2,11 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -229,6 +233,40 @@ func TestAClassicAgentThatFallsSilentIsReconnected(t *testing.T) {
 	p.becomes("/v1/agents/"+a.id(), "reconnecting")
 	l.serve("silent")
 	p.becomes("/v1/agents/"+a.id(), "active")
+}
+
+// The image of older agents registers, asks for a script with the keys that it got, and runs
+// that: it makes the host one of ours.
+func TestAnImageOfOlderAgentsRunsOurs(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	_, a := p.ask("POST", "/v1/agents", object{"uri": "event://older", "managedConfig": false})
+	key, err := url.Parse(p.agentKey(a).url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, _ := key.User.Password()
+	resp, err := http.Get(key.JoinPath("v1", "scripts", "bootstrap").String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != 200 || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") {
+		t.Fatalf("%s %v: %s", resp.Status, err, text)
+	}
+	home, script := t.TempDir(), filepath.Join(t.TempDir(), "bootstrap")
+	if err := os.WriteFile(script, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // it is asked for again when the agent has ended
+		agent := startFrom(t, "/bin/sh", []string{"CATTLE_HOME=" + home, "CATTLE_URL=" + p.url + "/v1", "CATTLE_ACCESS_KEY=" + key.User.Username(),
+			"CATTLE_SECRET_KEY=" + secret, "CATTLE_DRIVERS=sim"}, script, "--ip", "192.0.2.7")
+		p.becomes("/v1/agents/"+a.id(), "active")
+		p.hosts(1, "&kind=sim")
+		agent.kill()
+		until(t, "the agent to be missed", 30*time.Second, func() bool { return strings.Contains(why(p, "/v1/agents/"+a.id()), "it is disconnected since") })
+	}
 }
 
 // An agent hears and answers only what is its own.

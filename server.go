@@ -37,6 +37,7 @@ import (
 	"github.com/cattleio/cattle/shared/telemetry"
 	"github.com/cattleio/cattle/shared/wire"
 	"github.com/cattleio/cattle/workers"
+	"github.com/cattleio/cattle/workers/agent"
 	"github.com/cattleio/cattle/workers/agent/driver/sim"
 	"github.com/cattleio/cattle/workers/ssh"
 )
@@ -446,6 +447,7 @@ func (s *server) api(work *workers.Worker) api.Deps {
 		SettingsChanged: func() { s.tell(settingsChannel) },
 		Changed:         func(c rest.Change) { s.changed(c, work) },
 		RunTask:         s.runTask,
+		Script:          agent.Script,
 		Metrics:         s.metrics.Text,
 		Answered:        s.metrics.Answered,
 		Panicked:        func() { s.metrics.Panicked("api") },

@@ -67,7 +67,7 @@ type Config struct {
 	ConfigContent func(*fiber.Ctx, auth.Caller, string) error
 	// Script returns a shell script for /v1/scripts/NAME, where NAME is no token,
 	// or a fault.
-	Script func(*fiber.Ctx, auth.Caller, string) error
+	Script func(name string) (string, error)
 	// Metrics answers GET /metrics for those who may see everything: the text and its
 	// type.
 	Metrics func() (contentType string, text []byte, err error)

@@ -7,9 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gofiber/fiber/v2"
-
-	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/api/rest"
 	"github.com/cattleio/cattle/shared/testkit"
 )
@@ -18,14 +15,14 @@ import (
 func TestAFaultIsLoggedWithoutTheToken(t *testing.T) {
 	t.Parallel()
 	testkit.Databases(t, func(t *testing.T, address string) {
-		for what, fail := range map[string]func() error{
-			"request failed":   func() error { return errors.New("a mistake of ours") },
-			"request panicked": func() error { panic("a mistake of ours") },
+		for what, fail := range map[string]func(string) (string, error){
+			"request failed":   func(string) (string, error) { return "", errors.New("a mistake of ours") },
+			"request panicked": func(string) (string, error) { panic("a mistake of ours") },
 		} {
 			var log bytes.Buffer
 			s := newServer(t, address, func(c *rest.Config) {
 				c.Log = slog.New(slog.NewTextHandler(&log, nil))
-				c.Script = func(*fiber.Ctx, auth.Caller, string) error { return fail() }
+				c.Script = fail
 			})
 			s.get("/v1/scripts/made-of-secrets").is(500)
 			said := log.String()

@@ -183,6 +183,9 @@ func (r *request) namedScript() error {
 	if r.api.Script == nil || r.method != "GET" || len(r.segments) != 3 {
 		return fault.NotFound()
 	}
-	r.c.Set("X-API-Schemas", r.base+"/v1/schemas")
-	return r.api.Script(r.c, r.caller, r.segments[2])
+	text, err := r.api.Script(r.segments[2])
+	if err != nil {
+		return err
+	}
+	return r.sendText("text/plain; charset=utf-8", text)
 }

@@ -84,7 +84,7 @@ var Kept = []Group{
 	{"The script of hosts that register is part of the program.", map[string]string{
 		"agent.instance.register.script": "registration/registration.sh",
 	}},
-	{"Hosts that let the server log in are brought the program itself, at a place of its own, and the key is written as OpenSSH does.", map[string]string{
+	{"The script that starts agents is part of the program; hosts that let the server log in are brought the program itself, and the key is written as OpenSSH does.", map[string]string{
 		"bootstrap.source":          "config-content/bootstrap/bootstrap.sh",
 		"bootstrap.source.override": "config-content/bootstrap/bootstrap.sh",
 		"ssh.bootstrap.destination": "/tmp/cattle-bootstrap.sh",
