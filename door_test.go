@@ -142,6 +142,7 @@ func TestTwoHostsThatAreOneAgentAreCutOff(t *testing.T) {
 	p := in.part("")
 	gates := []*program{p, in.part("gateway")}
 	one, two := p.event("one"), p.event("two")
+	const cutOff = 0 // before it heard anything
 	connect := func(a object, round int, from string) int {
 		req, err := http.NewRequest("POST", gates[round/2%2].url+"/v1/subscribe", strings.NewReader(fmt.Sprintf(`{"agentId":%q,"eventNames":["ping"]}`, a.id())))
 		if err != nil {
@@ -155,7 +156,7 @@ func TestTwoHostsThatAreOneAgentAreCutOff(t *testing.T) {
 		t.Cleanup(func() { _ = resp.Body.Close() })
 		if resp.StatusCode == 201 { // the first ping says that it is the agent's connection now
 			if _, err := bufio.NewReader(resp.Body).ReadString('\n'); err != nil {
-				t.Fatal(err)
+				return cutOff
 			}
 		}
 		return resp.StatusCode
@@ -166,7 +167,7 @@ func TestTwoHostsThatAreOneAgentAreCutOff(t *testing.T) {
 		}
 	}
 	status, round := 201, 0
-	for ; status == 201 && round < 20; round++ {
+	for ; (status == 201 || status == cutOff) && round < 20; round++ {
 		status = connect(two, round, fmt.Sprint("10.0.0.", round%2))
 	}
 	if status != 429 || round < 8 {
