@@ -246,6 +246,9 @@ func TestAnImageOfOlderAgentsRunsOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 	secret, _ := key.User.Password()
+	if status, text := p.as(key.User.Username(), secret).ask("GET", "/v1/scripts/other", nil); status != 404 {
+		t.Errorf("a script that is none: %d %v", status, text)
+	}
 	resp, err := http.Get(key.JoinPath("v1", "scripts", "bootstrap").String())
 	if err != nil {
 		t.Fatal(err)

@@ -66,7 +66,7 @@ type Config struct {
 	// ConfigContent serves /v1/configcontent/ITEM.
 	ConfigContent func(*fiber.Ctx, auth.Caller, string) error
 	// Script returns a shell script for /v1/scripts/NAME, where NAME is no token,
-	// or a fault.
+	// or fs.ErrNotExist.
 	Script func(name string) (string, error)
 	// Metrics answers GET /metrics for those who may see everything: the text and its
 	// type.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"io/fs"
 	"net"
 	"regexp"
 	"strings"
@@ -184,6 +185,9 @@ func (r *request) namedScript() error {
 		return fault.NotFound()
 	}
 	text, err := r.api.Script(r.segments[2])
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault.NotFound()
+	}
 	if err != nil {
 		return err
 	}
