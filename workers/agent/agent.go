@@ -114,10 +114,11 @@ func Run(ctx context.Context, config Config) error {
 	defer a.over(nil)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.pinger.run(groupCtx) })
-	group.Go(func() error { return a.connectAgainAndAgain(groupCtx) })
 	if config.Tunnel {
-		group.Go(func() error { return a.follow(groupCtx) })
+		port := a.home.tunnelPort()
+		group.Go(func() error { return a.follow(groupCtx, port) })
 	}
+	group.Go(func() error { return a.connectAgainAndAgain(groupCtx) })
 	for _, d := range a.drivers {
 		if r, ok := d.(driver.Runner); ok {
 			group.Go(func() error { return r.Run(groupCtx) })

@@ -38,9 +38,10 @@ func (a *agent) dial(ctx context.Context, network, address string) (net.Conn, er
 }
 
 // follow has the connection made anew as soon as the tunnel begins elsewhere: nothing
-// comes through the old one any more, which may not tell.
-func (a *agent) follow(ctx context.Context) error {
-	for port := a.home.tunnelPort(); sleep(ctx, lookTime); {
+// comes through the old one any more, which may not tell. The port is that from before the
+// first connection.
+func (a *agent) follow(ctx context.Context, port string) error {
+	for sleep(ctx, lookTime) {
 		now := a.home.tunnelPort()
 		if now == "" || now == port {
 			continue
