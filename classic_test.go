@@ -272,6 +272,16 @@ func TestAnImageOfOlderAgentsRunsOurs(t *testing.T) {
 	}
 }
 
+// An agent that answers is there, also if nobody can read what it says it has.
+func TestAnAgentThatTalksNonsenseIsThere(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	a := p.event("nonsense")
+	l := p.agentKey(a).listen("", names("ping"))
+	l.p.reply(l.next("a ping", func(o object) bool { return o["replyTo"] != nil }), object{"data": object{"resources": "none"}})
+	p.becomes("/v1/agents/"+a.id(), "active")
+}
+
 // An agent hears and answers only what is its own.
 func TestAnAgentKeepsToItself(t *testing.T) {
 	t.Parallel()

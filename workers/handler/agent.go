@@ -53,10 +53,8 @@ func agentActivate(ctx context.Context, run process.Run) (*process.Answer, error
 		return nil, err
 	}
 	var ping wire.PingData
-	if len(raw) > 0 {
-		if err := json.Unmarshal(raw, &ping); err != nil {
-			return nil, fmt.Errorf("cannot read the answer of agent %d to a ping: %w", agent.ID(), err)
-		}
+	if json.Unmarshal(raw, &ping) != nil {
+		return done() // it is there, whatever it says it has: that is asked again
 	}
 	if err := Discover(ctx, run, agent, ping.Resources); err != nil {
 		return nil, err
