@@ -157,6 +157,17 @@ func (t *Tx) Candidates(ctx context.Context, w Wanted) ([]Candidate, error) {
 	return out, rows.Err()
 }
 
+// Joining says whether an active host waits for its agent to be active.
+func (t *Tx) Joining(ctx context.Context) (bool, error) {
+	rows, err := t.query(ctx, `select 1 from agent a join host h on h.agent_id = a.id
+		where a.state = 'activating' and a.removed is null and h.state = 'active' and h.removed is null limit 1`)
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	return rows.Next(), rows.Err()
+}
+
 func anys(ids []int64) []any {
 	out := make([]any, len(ids))
 	for i, id := range ids {

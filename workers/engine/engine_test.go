@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/cattleio/cattle/shared/store"
 	"github.com/cattleio/cattle/shared/testkit"
 	"github.com/cattleio/cattle/shared/wire"
+	"github.com/cattleio/cattle/workers/placement"
 )
 
 func TestAContainerLivesItsLife(t *testing.T) {
@@ -600,6 +602,42 @@ func TestNoHostNoPlacement(t *testing.T) {
 		w.work(k)
 		w.want(c, "removed")
 		if m := w.again(c).Field("transitioningMessage"); m != "Failed to find a placement" {
+			t.Errorf("the user reads %v", m)
+		}
+	})
+}
+
+// A host is active a moment before its agent is. What is asked for in between waits for it,
+// but not for an agent that never becomes active.
+func TestAHostThatIsJoiningIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		k := w.worker()
+		agents := func(state string) { w.change("update agent set state = '" + state + "'") }
+		agents("activating")
+		c := w.container(nil)
+		w.once(k, c)
+		if p := w.pending(c, "instance.create"); !strings.Contains(p.Str("lastError"), "a host that is joining") {
+			t.Fatalf("it waits for %v: %s", p.Get("lastError"), w.processes(c))
+		}
+		agents("active")
+		w.work(k)
+		w.want(c, "running")
+
+		agents("activating")
+		c = w.container(nil)
+		w.once(k, c)
+		p := w.pending(c, "instance.create")
+		p.Data()["io.cattle.platform.process.instance.InstanceStart"].(map[string]any)["joining"] = 1
+		text, err := json.Marshal(p.Data())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.change("update process_instance set data = '" + string(text) + "' where id = " + p.Key())
+		w.work(k)
+		w.want(c, "removed")
+		if m := w.again(c).Field("transitioningMessage"); m != placement.None {
 			t.Errorf("the user reads %v", m)
 		}
 	})

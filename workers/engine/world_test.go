@@ -352,7 +352,7 @@ func (w *world) work(k *worker) {
 	}
 	for _, p := range w.find("processInstance", process.Match{"endTime": nil}) {
 		w.t.Errorf("%s of %s %s goes on and on: %s, waits for %v, %v", p.Str("processName"), p.Str("resourceType"), p.Str("resourceId"),
-			p.Str("exitReason"), p.Get("waitsFor"), p.Get("lastError"))
+			p.Str("exitReason"), p.Get("waitResource"), p.Get("lastError"))
 	}
 	w.t.Fatal("the work never ends")
 }

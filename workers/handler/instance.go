@@ -252,6 +252,11 @@ func startFailed(ctx context.Context, run process.Run, step string, err error) e
 	if step == "find placement" && lostHost(run) != 0 {
 		return &process.WaitingError{For: "a host in place of host " + strconv.FormatInt(lostHost(run), 10) + ": " + failure.Message, After: 5 * time.Second}
 	}
+	if failure.Message == placement.None {
+		if err := awaitHost(ctx, run); err != nil {
+			return err
+		}
+	}
 	if step == "create compute" {
 		tries := private(run.Data(), startScope)
 		n := integer(tries["computeTry"]) + 1
@@ -274,6 +279,26 @@ func startFailed(ctx context.Context, run process.Run, step string, err error) e
 	shown := *failure
 	shown.Shown = true
 	return &shown
+}
+
+// joinTime is how long a start waits for hosts whose agents are being activated, ms.
+const joinTime = 5000
+
+// awaitHost waits, for a while, when a host that nobody may be placed on yet is joining:
+// who sees it as active and asks for an instance at once is not refused.
+func awaitHost(ctx context.Context, run process.Run) error {
+	joining, err := placement.Joining(ctx, run)
+	if err != nil || !joining {
+		return err
+	}
+	since := private(run.Data(), startScope)
+	if since["joining"] == nil {
+		since["joining"] = float64(run.Now())
+	}
+	if run.Now()-integer(since["joining"]) > joinTime {
+		return nil
+	}
+	return &process.WaitingError{For: "a host that is joining", After: 200 * time.Millisecond}
 }
 
 func dataOf(row *schema.Row, name string) map[string]any {

@@ -84,6 +84,16 @@ func Place(ctx context.Context, run process.Run, instance *schema.Row) error {
 	return &process.Failure{Message: None}
 }
 
+// Joining says whether a host is there whose agent is being activated: it is shown as
+// active a moment before instances are placed on it.
+func Joining(ctx context.Context, run process.Run) (bool, error) {
+	tx, err := run.(units).Unit(ctx, decisive...)
+	if err != nil {
+		return false, err
+	}
+	return tx.Joining(ctx)
+}
+
 // Release gives the compute of the instance back to its hosts, once.
 func Release(ctx context.Context, run process.Run, instance *schema.Row) error {
 	present, err := placed(ctx, run, instance)
