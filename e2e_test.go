@@ -248,29 +248,40 @@ func (p *program) list(path string) []object {
 // until polls for a condition.
 func until(t *testing.T, what string, limit time.Duration, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(limit); !ok(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("waited %s in vain for %s", limit, what)
-		}
+	if !comes(limit, ok) {
+		t.Fatalf("waited %s in vain for %s", patience*limit, what)
 	}
+}
+
+// patience is how many times longer than a machine of its own would take a condition may
+// take, while many stories share one.
+const patience = 2
+
+// comes waits for a condition. It looks ever less often, so that those who wait leave the
+// machine to those who work.
+func comes(limit time.Duration, ok func() bool) bool {
+	end := time.Now().Add(patience * limit)
+	for pause := 5 * time.Millisecond; !ok(); pause = min(pause*5/4, 50*time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+		<-time.After(pause)
+	}
+	return true
 }
 
 // becomes waits for a resource to rest in a state.
 func (p *program) becomes(path, state string) object {
 	p.t.Helper()
 	var o object
-	end := time.Now().Add(45 * time.Second)
-	for {
-		if _, o = p.ask("GET", path, nil); o.state() == state {
-			return o
-		}
-		if time.Now().After(end) || o["transitioning"] == "error" && o["transitioning"] != "yes" {
-			p.t.Fatalf("%s is %s, not %s: %v", path, o.state(), state, o["transitioningMessage"])
-		}
-		<-time.After(5 * time.Millisecond)
+	look := func() bool {
+		_, o = p.ask("GET", path, nil)
+		return o.state() == state || o["transitioning"] == "error"
 	}
+	if !comes(45*time.Second, look) || o.state() != state {
+		p.t.Fatalf("%s is %s, not %s: %v", path, o.state(), state, o["transitioningMessage"])
+	}
+	return o
 }
 
 // active makes a resource, waits until it is active and returns its id.

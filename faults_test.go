@@ -128,14 +128,13 @@ func (p *program) allRun(n int, limit time.Duration) {
 		running, all = len(p.list("/v1/containers?limit=1000&state=running")), len(p.list("/v1/containers?limit=1000"))
 		return running == n && all == n
 	}
-	for end := time.Now().Add(limit); !look(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			for _, o := range p.list("/v1/processinstances?endTime_null=true&limit=20") {
-				p.t.Logf("%v of %v %v waits: %v", o["processName"], o["resourceType"], o["resourceId"], o["waiting"])
-			}
-			p.t.Fatalf("after %s %d of %d containers run, %d are wanted", limit, running, all, n)
-		}
+	if comes(limit, look) {
+		return
 	}
+	for _, o := range p.list("/v1/processinstances?endTime_null=true&limit=20") {
+		p.t.Logf("%v of %v %v waits: %v", o["processName"], o["resourceType"], o["resourceId"], o["waiting"])
+	}
+	p.t.Fatalf("after %s %d of %d containers run, %d are wanted", patience*limit, running, all, n)
 }
 
 // post makes containers from several clients and wants each to be accepted at once.
