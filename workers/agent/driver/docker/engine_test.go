@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -168,6 +169,51 @@ func TestAnEngineIsAskedInItsOwnVersionFromTheBeginning(t *testing.T) {
 	if _, err := d.RemoveVolume(t.Context(), removal); err != nil {
 		t.Error(err)
 	}
+}
+
+// An engine that was killed may have forgotten what runs of a container. That is ended, so
+// that the container can be started, or is as stopped as its engine says.
+func TestWhatAnEngineForgotIsEnded(t *testing.T) {
+	t.Parallel()
+	id := fmt.Sprintf("%x", sha256.Sum256([]byte(t.Name()+t.TempDir())))
+	shim := exec.Command("/bin/sh", "-c", "read line", "-namespace", "moby", "-id", id, "-address", "socket")
+	shim.Args[0] = "/usr/bin/containerd-shim-runc-v2"
+	line, err := shim.StdinPipe() // so that it ends with the test
+	if err == nil {
+		err = shim.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer line.Close()
+	gone := make(chan struct{})
+	go func() { _ = shim.Wait(); close(gone) }()
+	var started atomic.Int32
+	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch _, what, _ := strings.Cut(r.URL.Path, "/containers/forgotten/"); what {
+		case "start":
+			if started.Add(1) < 3 {
+				http.Error(w, fmt.Sprintf(`{"message":"task %s: already exists"}`, id), http.StatusConflict)
+				return
+			}
+			w.WriteHeader(http.StatusNoContent)
+		case "json":
+			_, _ = fmt.Fprintf(w, `{"Id":%q,"Config":{"Labels":{}},"State":{"Running":%t}}`, id, started.Load() >= 3)
+		default:
+			w.Header().Set("Api-Version", "1.41")
+			_, _ = io.WriteString(w, "[]")
+		}
+	}))
+	t.Cleanup(engine.Close)
+	d, err := docker.New(docker.Config{Engine: "tcp" + strings.TrimPrefix(engine.URL, "http"), AgentUUID: "agent", HostUUID: "D", PhysicalHostUUID: "P"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := driver.InstanceCommand{Map: wire.InstanceHostMap{Instance: wire.Instance{UUID: "forgotten", Image: &wire.Image{UUID: "docker:" + busybox}}}}
+	if _, err := d.Start(t.Context(), cmd); err != nil {
+		t.Fatal(err)
+	}
+	<-gone
 }
 
 func sum(b []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(b)) }

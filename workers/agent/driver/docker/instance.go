@@ -32,8 +32,8 @@ func (d *Driver) Start(ctx context.Context, cmd driver.InstanceCommand) (any, er
 	if err := d.prepare(ctx, found, wanted, cmd.Progress); err != nil {
 		return nil, err
 	}
-	if _, err := d.engine.ContainerStart(ctx, instance.UUID, client.ContainerStartOptions{}); err != nil {
-		return nil, engineError("cannot start container "+instance.UUID, err)
+	if err := d.begin(ctx, instance.UUID); err != nil {
+		return nil, err
 	}
 	found, err = d.started(ctx, instance.UUID)
 	if err != nil {
@@ -58,10 +58,13 @@ func (d *Driver) Stop(ctx context.Context, cmd driver.InstanceCommand) (any, err
 	if err != nil {
 		return nil, err
 	}
-	if running(found) {
+	switch {
+	case running(found):
 		if err := d.stop(ctx, uuid); err != nil {
 			return nil, err
 		}
+	case found != nil:
+		bury(found.ID)
 	}
 	return d.observe(ctx, uuid)
 }
