@@ -182,6 +182,42 @@ func TestAnAgentIsObserved(t *testing.T) {
 	})
 }
 
+// Who asks for the pings of all agents reads those of agents that nobody else observes.
+func TestAllAgentsAreObserved(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	observer, _ := p.account("readAdmin")
+	administrator, veiled := p.listen("", names("ping;agent=*")), observer.watch("eventNames="+url.QueryEscape("ping;agent=*"))
+	for _, uuid := range []string{"one", "other"} {
+		a := p.event(uuid)
+		p.agentKey(a).listen("", names("ping"))
+		of := func(o object) bool { return o["resourceId"] == a.id() && o["replyTo"] != nil }
+		if r := administrator.next("a ping of "+uuid, of); r["name"] != "ping;agent="+strings.TrimPrefix(a.id(), "1a") || r["data"] == nil {
+			t.Errorf("an administrator reads %v", r)
+		}
+		if r := veiled.next("a ping of "+uuid, of); r["data"] != nil {
+			t.Errorf("an observer reads %v", r)
+		}
+	}
+}
+
+// An administrator who is an agent reads ids as it asks for them, and may send them back so.
+func TestAnAgentAsksForPlainIDs(t *testing.T) {
+	t.Parallel()
+	p := embedded(t)
+	for field, want := range map[string]string{"": "1a%s", `"_plainId":"true",`: "%s"} {
+		a := p.event("plain" + want)
+		want = fmt.Sprintf(want, strings.TrimPrefix(a.id(), "1a"))
+		agent := p.listen("", fmt.Sprintf(`{%s"agentId":%q,"eventNames":["ping"]}`, field, a.id()))
+		r := agent.next("a command", func(o object) bool { return o["replyTo"] != nil })
+		if r["resourceId"] != want {
+			t.Errorf("with %s the id is written %v, not %s", field, r["resourceId"], want)
+		}
+		p.reply(r, object{"resourceId": r["resourceId"]})
+		p.becomes("/v1/agents/"+a.id(), "active")
+	}
+}
+
 func TestTheNewestStreamOfAnAgentWins(t *testing.T) {
 	t.Parallel()
 	p := embedded(t)

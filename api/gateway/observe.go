@@ -33,15 +33,20 @@ func (g *Gateway) noted(payload string) {
 	g.observed[o.AgentID] = time.Now().Add(observing)
 }
 
+// observes tells whether an agent is observed; 0 is all of them.
+func (g *Gateway) observes(agent int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	until, ok := g.observed[agent]
+	if ok = ok && time.Now().Before(until); !ok {
+		delete(g.observed, agent)
+	}
+	return ok
+}
+
 // shown tells the observers of an agent of a command that it gets. It does not block.
 func (g *Gateway) shown(p wire.Parcel) {
-	g.mu.Lock()
-	until, ok := g.observed[p.AgentID]
-	if ok = ok && time.Now().Before(until); !ok {
-		delete(g.observed, p.AgentID)
-	}
-	g.mu.Unlock()
-	if !ok {
+	if !g.observes(p.AgentID) && !g.observes(0) {
 		return
 	}
 	e, err := p.Event()

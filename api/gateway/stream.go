@@ -21,7 +21,7 @@ type stream struct {
 	include []string
 	plain   bool // ids are written plainly for it
 
-	observes []int64 // agents whose commands it reads
+	observes []int64 // agents whose commands it reads, 0 for all
 
 	resumes bool         // it asked for cursors
 	cursor  string       // with which it came
@@ -82,7 +82,7 @@ func (s *stream) listen(ctx context.Context, name string) {
 		return
 	}
 	raw := s.who.Style == wire.Raw
-	if agent := wire.AgentOf(name); raw && agent != 0 && !slices.Contains(s.observes, agent) {
+	if agent := wire.AgentOf(name); raw && (agent != 0 || strings.HasSuffix(name, ";agent=*")) && !slices.Contains(s.observes, agent) {
 		s.observes = append(s.observes, agent)
 	}
 	if raw && matches(name, wire.ResourceChange) {

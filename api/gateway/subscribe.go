@@ -67,8 +67,11 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 	if err := g.trusted(who.AgentID); err != nil {
 		return err
 	}
+	_, asked := in["_plainId"]
+	text := in.text("_plainId")
+	plain := who.Plain || who.MayPlain && asked && (text == "" || strings.EqualFold(text, "true"))
 	if who.AgentID != 0 {
-		return g.serveAgent(w, r, who, as, names)
+		return g.serveAgent(w, r, who, as, names, plain)
 	}
 	s := newStream(g, who, names)
 	g.watch(&s.line, as)
@@ -80,9 +83,7 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 	s.base, s.include = g.base(r), in.texts("include")
 	_, s.resumes = in["cursor"]
 	s.cursor = in.text("cursor")
-	_, asked := in["_plainId"]
-	plain := in.text("_plainId")
-	s.plain = who.Plain || who.MayPlain && asked && (plain == "" || strings.EqualFold(plain, "true"))
+	s.plain = plain
 	return g.serve(w, r, &s.line, "", nil, s.open, func(bool) { s.shut() })
 }
 
@@ -109,11 +110,11 @@ func (g *Gateway) nothing(w http.ResponseWriter, r *http.Request) error {
 }
 
 // serveAgent makes the connection of an agent.
-func (g *Gateway) serveAgent(w http.ResponseWriter, r *http.Request, who *wire.Caller, as login, wanted []string) error {
+func (g *Gateway) serveAgent(w http.ResponseWriter, r *http.Request, who *wire.Caller, as login, wanted []string, plain bool) error {
 	if !g.servesGroup(who.GroupID) {
 		return g.sendOn(w, r)
 	}
-	s := &session{line: line{who: who}, g: g, agent: who.AgentID, plain: who.Plain, epoch: g.Bus.Now(r.Context()), from: as.address}
+	s := &session{line: line{who: who}, g: g, agent: who.AgentID, plain: plain, epoch: g.Bus.Now(r.Context()), from: as.address}
 	for _, n := range wanted {
 		n, _, _ = strings.Cut(n, ";")
 		if name := unique.Make(n); !slices.Contains(s.names, name) {

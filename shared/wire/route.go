@@ -191,7 +191,7 @@ type Held struct {
 
 // Observed says that somebody reads what an agent is asked.
 type Observed struct {
-	AgentID int64 `json:"agentId"`
+	AgentID int64 `json:"agentId"` // 0 for all
 }
 
 // Styles of subscription: which events a caller hears.
