@@ -42,16 +42,12 @@ func (d *Driver) Delegate(ctx context.Context, cmd driver.DelegateCommand) (*wir
 	if instance["kind"] != "container" || token == "" {
 		return nil, driver.ErrNobody
 	}
-	found, err := d.inspect(ctx, uuid)
+	found, raw, err := d.inspectRaw(ctx, uuid)
 	if err != nil {
 		return nil, err
 	}
 	if !running(found) {
 		return nil, driver.ErrNobody
-	}
-	raw, err := d.inspectRaw(ctx, uuid)
-	if err != nil {
-		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.config.DelegateTimeout)
 	defer cancel()

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cattleio/cattle/shared/wire"
@@ -30,8 +31,12 @@ func insideOf(t *testing.T, running bool, answer http.HandlerFunc) *docker.Drive
 		inside.Start()
 		t.Cleanup(inside.Close)
 	}
+	var looks atomic.Int32
 	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if w.Header().Set("Api-Version", "1.41"); strings.HasSuffix(r.URL.Path, "/containers/7d1e/json") {
+			if looks.Add(1) > 1 {
+				t.Error("the container of one command is inspected again")
+			}
 			_, _ = fmt.Fprintf(w, `{"Id":"7d1e","State":{"Running":%t},"NetworkSettings":{"IPAddress":%q}}`, running, address)
 		} else if r.URL.Path != "/_ping" {
 			http.Error(w, `{"message":"no such container"}`, http.StatusNotFound)

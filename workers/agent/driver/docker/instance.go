@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -149,20 +150,26 @@ func checkName(uuid string) error {
 
 // inspect gives nil for a container that is not there.
 func (d *Driver) inspect(ctx context.Context, uuid string) (*container.InspectResponse, error) {
+	found, _, err := d.inspectRaw(ctx, uuid)
+	return found, err
+}
+
+// inspectRaw returns a container also in the engine's own words.
+func (d *Driver) inspectRaw(ctx context.Context, uuid string) (*container.InspectResponse, json.RawMessage, error) {
 	if err := checkName(uuid); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := d.known(ctx); err != nil {
-		return nil, fmt.Errorf("cannot inspect container %s: %w", uuid, err)
+		return nil, nil, fmt.Errorf("cannot inspect container %s: %w", uuid, err)
 	}
 	found, err := d.engine.ContainerInspect(ctx, uuid, client.ContainerInspectOptions{})
 	switch {
 	case errdefs.IsNotFound(err):
-		return nil, nil
+		return nil, nil, nil
 	case err != nil:
-		return nil, engineError("cannot inspect container "+uuid, err)
+		return nil, nil, engineError("cannot inspect container "+uuid, err)
 	}
-	return &found.Container, nil
+	return &found.Container, found.Raw, nil
 }
 
 func running(c *container.InspectResponse) bool {

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strconv"
 
-	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 )
@@ -41,7 +40,7 @@ func (d *Driver) observe(ctx context.Context, uuid string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	inspect, err := d.inspectRaw(ctx, uuid)
+	_, inspect, err := d.inspectRaw(ctx, uuid)
 	if err != nil {
 		return nil, err
 	}
@@ -99,17 +98,6 @@ func (s *summary) ports() map[string]any {
 		}
 	}
 	return ports
-}
-
-func (d *Driver) inspectRaw(ctx context.Context, uuid string) (json.RawMessage, error) {
-	found, err := d.engine.ContainerInspect(ctx, uuid, client.ContainerInspectOptions{})
-	switch {
-	case errdefs.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, engineError("cannot inspect container "+uuid, err)
-	}
-	return found.Raw, nil
 }
 
 // address is the container's address on the default bridge, else on any network:
