@@ -494,7 +494,8 @@ func TestACommandSaysWhatItIsFor(t *testing.T) {
 	for name, want := range map[string]string{"processName": "volumestoragepoolmap.activate", "topProcessName": "instance.start", "logicName": "VolumeStoragePoolMapActivate",
 		"logicPath": "instance.start->(InstanceStart)->volume.activate->(VolumeActivate)->volumestoragepoolmap.activate",
 		"resouceId": "1", "resouceType": "volumeStoragePoolMap", "topResourceId": "1", "topResourceType": "instance",
-		"prettyResource": "instance:1->volume:1->volumeStoragePoolMap:1"} {
+		"prettyResource": "instance:1->volume:1->volumeStoragePoolMap:1",
+		"prettyProcess":  "instance.create->(InstanceStart)->volume.activate->(VolumeActivate)->volumestoragepoolmap.activate"} {
 		if told[name] != want {
 			t.Errorf("%s is %q, not %q", name, told[name], want)
 		}

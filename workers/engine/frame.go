@@ -29,7 +29,8 @@ type frame struct {
 	history *attemptLog // of this process
 	log     *execution  // the part of the history that is being written
 	handler *handlerLog
-	path    string
+	path    string // where it is, resources and all
+	pretty  string // the same as users are told it
 }
 
 func newFrame(r *run, parent *frame, def *process.Definition, row *schema.Row, data map[string]any) *frame {
@@ -38,10 +39,12 @@ func newFrame(r *run, parent *frame, def *process.Definition, row *schema.Row, d
 		f.data = map[string]any{}
 	}
 	if parent != nil {
-		f.path = parent.path + "->(" + parent.handler.Name + ")->"
+		by := "->(" + parent.handler.Name + ")->"
+		f.path, f.pretty = parent.path+by, parent.pretty+by
 		parent.handler.Children = append(parent.handler.Children, f.history)
 	}
 	f.path += def.Name + ":" + row.Key()
+	f.pretty += def.Name
 	f.log = f.history.open(f)
 	return f
 }
@@ -565,7 +568,7 @@ func (f *frame) event(c process.Call, q *store.Request, timeout time.Duration) (
 			"topProcessName": top.def.Name, "logicName": f.handler.Name, "logicPath": logic,
 			"resouceId": f.row.Key(), "resouceType": f.row.Type().Name,
 			"topResourceId": top.row.Key(), "topResourceType": top.row.Type().Name,
-			"prettyResource": resources, "prettyProcess": f.path,
+			"prettyResource": resources, "prettyProcess": f.pretty,
 		},
 	}
 	if c.AgentID != 0 {
