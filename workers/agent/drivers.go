@@ -156,8 +156,8 @@ func libvirtConfig(config Config, self identity, getenv func(string) string) lib
 		AgentUUID: self.agent, HostUUID: self.libvirt, PhysicalHostUUID: self.physicalHost,
 		Hostname: config.Hostname, HostIP: or(getenv("CATTLE_LIBVIRT_HOST_IP"), config.HostIP), Home: config.Home,
 		Pools:        strings.Fields(getenv("CATTLE_LIBVIRT_POOL_DIRECTORIES")),
-		Templates:    listed(getenv("CATTLE_LIBVIRT_DEFAULT_TEMPLATE")),
-		TemplateDirs: listed(getenv("CATTLE_LIBVIRT_TEMPLATE_DIR")),
+		Templates:    libvirt.Names(getenv("CATTLE_LIBVIRT_DEFAULT_TEMPLATE")),
+		TemplateDirs: libvirt.Names(getenv("CATTLE_LIBVIRT_TEMPLATE_DIR")),
 		Type:         getenv("CATTLE_LIBVIRT_TYPE"),
 		VNC:          getenv("CATTLE_LIBVIRT_VNC_LISTEN"),
 		Screens:      screens,
@@ -173,9 +173,4 @@ func or(text, otherwise string) string {
 		return otherwise
 	}
 	return text
-}
-
-// listed are the parts of a text with commas.
-func listed(text string) []string {
-	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }

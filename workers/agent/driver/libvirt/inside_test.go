@@ -74,7 +74,7 @@ func TestAnInstanceNamesItsTemplates(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := &Driver{config: Config{TemplateDirs: []string{dir}}}
-	for asked, want := range map[string]string{"there.tmpl": "y", "nowhere.tmpl, there.tmpl": "y", "nowhere.tmpl,default_template.tmpl": "<domain", "nowhere.tmpl": "there is no template nowhere.tmpl"} {
+	for asked, want := range map[string]string{"there.tmpl": "y", "nowhere.tmpl, there.tmpl": "y", "nowhere.tmpl there.tmpl,": "y", "nowhere.tmpl,default_template.tmpl": "<domain", "nowhere.tmpl": "there is no template nowhere.tmpl"} {
 		got, err := d.render(asked, map[string]any{"x": "y", "type": "qemu"})
 		if err != nil {
 			got = err.Error()

@@ -34,6 +34,11 @@ func templateDirs(home string) []string {
 	}
 }
 
+// Names are those of templates, or of their directories, in a text with commas or blanks.
+func Names(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
 // render fills in the template that was asked for, or the first that exists of the
 // configured ones. It is read each time: a user may have changed it.
 func (d *Driver) render(asked any, values map[string]any) (string, error) {
@@ -44,10 +49,7 @@ func (d *Driver) render(asked any, values map[string]any) (string, error) {
 	names := d.config.Templates
 	name, ok := asked.(string)
 	if ok && name != "" {
-		names = nil
-		for n := range strings.SplitSeq(name, ",") {
-			names = append(names, strings.TrimSpace(n))
-		}
+		names = Names(name)
 	}
 	path, err := d.templatePath(names, ok && name != "")
 	if err != nil {
