@@ -405,6 +405,12 @@ func TestTheEventStreamAnswersAsTheRestOfTheAPI(t *testing.T) {
 		if text, _ := io.ReadAll(foreign.Body); foreign.StatusCode != 403 || !strings.Contains(string(text), "must repeat the cookie") {
 			t.Errorf("%s answers a foreign page %s: %s", path, foreign.Status, text)
 		}
+		for _, action := range []string{"", "nothing"} {
+			refused := ask("POST", path+"?action="+action, secret)
+			if text, _ := io.ReadAll(refused.Body); refused.StatusCode != 422 || !strings.Contains(string(text), `"InvalidAction"`) || !strings.Contains(string(text), `"fieldName":"action"`) {
+				t.Errorf("the action %q of %s is answered %s: %s", action, path, refused.Status, text)
+			}
+		}
 		if got := ask("POST", strings.Replace(path, "v1", "V1", 1), secret).StatusCode; got != 422 {
 			t.Errorf("%s of another version answers %d", path, got)
 		}

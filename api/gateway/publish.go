@@ -18,7 +18,7 @@ func (g *Gateway) publish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := may(who.Publish, r.Method); err != nil {
+	if err := may(who.Publish, "publish", r); err != nil {
 		return err
 	}
 	if err := g.heard(who); err != nil {

@@ -42,7 +42,7 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := may(who.Subscribe, r.Method); err != nil {
+	if err := may(who.Subscribe, "subscribe", r); err != nil {
 		return err
 	}
 	if upgrade {

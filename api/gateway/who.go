@@ -91,13 +91,16 @@ func (g *Gateway) bounds() limit.Bounds {
 	return limit.PerMinute(g.Settings.Int)
 }
 
-// may tells whether a caller may use a method of a resource; nil is one that does
-// not exist for it.
-func may(methods []string, method string) error {
+// may tells whether a caller may ask for this with one of the methods of a resource; nil
+// is one that does not exist for it. None has actions.
+func may(methods []string, name string, r *http.Request) error {
+	action, acts := parameters(r.URL.RawQuery)["action"]
 	switch {
 	case methods == nil:
 		return fault.NotFound()
-	case !slices.Contains(methods, method):
+	case acts && r.Method == http.MethodPost:
+		return fault.Invalid("InvalidAction", "action", "%s has no action %s", name, action[0])
+	case !slices.Contains(methods, r.Method):
 		return fault.NotAllowed()
 	}
 	return nil
