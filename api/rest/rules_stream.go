@@ -97,5 +97,11 @@ func configContentType(r *request, t *auth.Type) error {
 	}
 	r.c.Set("X-API-Schemas", r.base+"/v1/schemas")
 	r.lend(in.values)
-	return r.api.ConfigContent(r.c, r.caller, r.segments[2])
+	if err := r.api.ConfigContent(r.c, r.caller, r.segments[2]); err != nil {
+		return err
+	}
+	if r.method == "PUT" {
+		r.changed(t, strings.Clone(r.segments[2]), "", 200)
+	}
+	return nil
 }

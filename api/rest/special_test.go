@@ -14,6 +14,7 @@ import (
 	"github.com/cattleio/cattle/api/auth"
 	"github.com/cattleio/cattle/api/rest"
 	"github.com/cattleio/cattle/shared/config"
+	"github.com/cattleio/cattle/shared/fault"
 	"github.com/cattleio/cattle/shared/schema"
 )
 
@@ -221,12 +222,23 @@ func TestTheEventStreamIsHandedOn(t *testing.T) {
 func TestChangesAreAnnounced(t *testing.T) {
 	t.Parallel()
 	var changes []rest.Change
-	s := embedded(t, func(c *configOf) { c.Changed = func(ch rest.Change) { changes = append(changes, ch) } })
+	s := embedded(t, func(c *configOf) {
+		c.Changed = func(ch rest.Change) { changes = append(changes, ch) }
+		c.ConfigContent = func(c *fiber.Ctx, _ auth.Caller, item string) error {
+			if item == "none" {
+				return fault.NotFound()
+			}
+			return c.SendString(item)
+		}
+	})
 	s.make("/v1/hosts", "{}")
 	s.send("PUT", "/v1/hosts/1h1", `{"name":"x"}`)
 	s.post("/v1/hosts/1h1?action=remove", "")
 	s.get("/v1/hosts")
-	want := "[{host 1 POST  201 1} {host 1 PUT  200 1} {host 1 POST remove 202 1}]"
+	s.send("PUT", "/v1/configcontent/none?version=latest", "").is(404)
+	s.send("PUT", "/v1/configcontent/pyagent?version=latest", "").is(200)
+	s.get("/v1/configcontent/pyagent").is(200)
+	want := "[{host 1 POST  201 1} {host 1 PUT  200 1} {host 1 POST remove 202 1} {configContent pyagent PUT  200 1}]"
 	if fmt.Sprint(changes) != want {
 		t.Errorf("announced were %v", changes)
 	}
