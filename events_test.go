@@ -401,7 +401,14 @@ func TestTheEventStreamAnswersAsTheRestOfTheAPI(t *testing.T) {
 		if resp := ask("GET", "/v1/subscribe", secret, "Upgrade", "websocket", "Connection", "Upgrade", "Sec-WebSocket-Version", "8"); resp.StatusCode != 400 || resp.Header.Get("Content-Type") != "application/json; charset=utf-8" {
 			t.Errorf("what is no clean upgrade is answered %s as %s", resp.Status, resp.Header.Get("Content-Type"))
 		}
+		fresh := ask("POST", path, "wrong", "User-Agent", "Mozilla/5.0").Header.Get("Set-Cookie")
+		if value, rest, _ := strings.Cut(strings.TrimPrefix(fresh, "CSRF="), ";"); len(value) != 32 || !strings.EqualFold(rest, " path=/") {
+			t.Errorf("%s refuses a browser with the cookie %q", path, fresh)
+		}
 		foreign := ask("POST", path, secret, "User-Agent", "Mozilla/5.0", "Cookie", "CSRF=0123456789ABCDEF")
+		if got := foreign.Header.Get("Set-Cookie"); !strings.HasPrefix(got, "CSRF=0123456789ABCDEF;") {
+			t.Errorf("%s gives a foreign page the cookie %q", path, got)
+		}
 		if text, _ := io.ReadAll(foreign.Body); foreign.StatusCode != 403 || !strings.Contains(string(text), "must repeat the cookie") {
 			t.Errorf("%s answers a foreign page %s: %s", path, foreign.Status, text)
 		}

@@ -11,7 +11,7 @@ import (
 // publish takes an event: the reply of an agent or of a handler from outside, or
 // whatever an administrator wants others to hear.
 func (g *Gateway) publish(w http.ResponseWriter, r *http.Request) error {
-	if err := guarded(r); err != nil {
+	if err := guarded(w, r); err != nil {
 		return err
 	}
 	who, err := g.who(w, r, g.loginOf(r, ""))

@@ -19,7 +19,7 @@ const nameChars = "*._-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTU
 // subscribe opens an event stream: lines for a POST, a WebSocket for a GET that
 // asks for one. Any other GET lists nothing.
 func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) error {
-	if err := guarded(r); err != nil {
+	if err := guarded(w, r); err != nil {
 		return err
 	}
 	upgrade := r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")

@@ -107,13 +107,18 @@ func may(methods []string, name string, r *http.Request) error {
 }
 
 // guarded refuses what a foreign page makes a browser send: a browser repeats the
-// cookie in a header.
-func guarded(r *http.Request) error {
-	cookie, err := r.Cookie("CSRF")
-	if err != nil || r.Method == http.MethodGet || !strings.Contains(strings.ToLower(r.UserAgent()), "mozilla") {
-		return nil //nolint:nilerr // without a cookie there is nothing to repeat
+// cookie in a header, and is given one whatever it is answered.
+func guarded(w http.ResponseWriter, r *http.Request) error {
+	if !strings.Contains(strings.ToLower(r.UserAgent()), "mozilla") {
+		return nil
 	}
-	if !hmac.Equal([]byte(cookie.Value), []byte(r.Header.Get("X-API-CSRF"))) {
+	sent := ""
+	if cookie, err := r.Cookie("CSRF"); err == nil {
+		sent = cookie.Value
+	}
+	token := seal.PageToken(sent)
+	w.Header().Set("Set-Cookie", "CSRF="+token+"; Path=/")
+	if sent != "" && r.Method != http.MethodGet && !hmac.Equal([]byte(token), []byte(r.Header.Get("X-API-CSRF"))) {
 		return &fault.Fault{Status: http.StatusForbidden, Code: "InvalidCSRFToken", Message: "The header X-API-CSRF must repeat the cookie CSRF"}
 	}
 	return nil
