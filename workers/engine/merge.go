@@ -70,12 +70,7 @@ func set(row *schema.Row, name string, v any, add bool) {
 		}
 	case field.Place == schema.InData:
 		if m, ok := v.(map[string]any); ok && add {
-			old, _ := row.Field(name).(map[string]any)
-			if old == nil {
-				old = map[string]any{}
-			}
-			merge(old, m)
-			v = old
+			v = mergedMap(row.Field(name), m)
 		}
 		row.SetField(name, v)
 	}
@@ -86,16 +81,21 @@ func merge(into, from map[string]any) {
 	for name, v := range from {
 		bare, add := strings.CutPrefix(name, "+")
 		if m, ok := v.(map[string]any); ok && add {
-			old, _ := into[bare].(map[string]any)
-			if old == nil {
-				old = map[string]any{}
-			}
-			merge(old, m)
-			into[bare] = old
+			into[bare] = mergedMap(into[bare], m)
 			continue
 		}
 		into[bare] = v
 	}
+}
+
+// mergedMap leaves the present map as it is: it may be part of an earlier result, which
+// the log keeps as it was given.
+func mergedMap(present any, m map[string]any) map[string]any {
+	old, _ := present.(map[string]any)
+	out := map[string]any{}
+	maps.Copy(out, old)
+	merge(out, m)
+	return out
 }
 
 // fitting makes a value of JSON one that the column of a field holds, or answers false: an

@@ -93,10 +93,12 @@ func TestAnAnswerIsMerged(t *testing.T) {
 	testkit.Databases(t, func(t *testing.T, address string) {
 		w := newWorld(t, address)
 		var logic []process.Handler
+		replaces := m{"z": 3}
 		for i, answer := range []m{
-			{"+data": m{"+a": m{"b": 2, "+deep": m{"q": 2}}, "c": m{"z": 3}}},
+			{"+data": m{"+a": m{"b": 2, "+deep": m{"q": 2}}, "c": replaces}},
 			{"+data": m{"+new": m{"+newer": m{"n": 4}}}, "_log": 1, "nothing": 1, "offering": m{"name": "of nothing"}},
 			{"+environment": m{"B": "2"}, "+dockerPorts": m{"80/tcp": "8080"}, "description": "said"},
+			{"+data": m{"+c": m{"w": 4}}},
 			{"Image": m{"name": "named by a container", "+data": m{"+a": m{"b": 5}}}},
 		} {
 			logic = append(logic, process.Handler{Name: fmt.Sprint("Say", i), Stage: process.Pre, Priority: i, Processes: []string{"instance.update"},
@@ -112,7 +114,8 @@ func TestAnAnswerIsMerged(t *testing.T) {
 		got, after := w.again(c), w.again(image)
 		for what, is := range map[string]struct{ got, want any }{
 			"a map that is added to":     {got.Data()["a"], m{"x": 1, "b": 2, "deep": m{"p": 1, "q": 2}}},
-			"a map that is replaced":     {got.Data()["c"], m{"z": 3}},
+			"a map that is replaced":     {got.Data()["c"], m{"z": 3, "w": 4}},
+			"an answer, for the log":     {replaces, m{"z": 3}},
 			"what is not named":          {got.Data()["d"], 1},
 			"a map that was not there":   {got.Data()["new"], m{"newer": m{"n": 4}}},
 			"a field that is added to":   {got.Field("environment"), m{"A": "1", "B": "2"}},
