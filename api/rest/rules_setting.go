@@ -223,6 +223,11 @@ func (r *request) putSetting(t *auth.Type, name string, row *schema.Row) error {
 		return err
 	}
 	if v, sent := values["value"]; sent {
+		if f := t.Field("value"); f != nil { // null is a value of a setting, and none of what is in force
+			if err := r.check(t, f, v, -1); err != nil {
+				return err
+			}
+		}
 		if row, err = r.saveSetting(name, v, row); err != nil {
 			return err
 		}

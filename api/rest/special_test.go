@@ -38,6 +38,8 @@ func TestSettings(t *testing.T) {
 		made := s.make("/v1/settings", `{"name":"event.data.imageStoragePoolMap","value":"x"}`).has(map[string]string{"name": `"event.data.imageStoragePoolMap"`, "value": `"x"`})
 		s.send("PUT", path+"EVENT.data.imagestoragepoolmap", `{"value":"y"}`).has(map[string]string{"id": `"` + made.str("id") + `"`, "value": `"y"`})
 		s.send("PUT", path+"new.one", `{"value":"z"}`).has(map[string]string{"value": `"z"`, "inDb": "true"})
+		s.send("PUT", path+"new.one", `{"value":null}`).fails(422, "NotNullable", "value")
+		s.get(path + "new.one").has(map[string]string{"value": `"z"`})
 		s.post("/v1/settings", `{"value":"x"}`).fails(422, "MissingRequired", "name")
 		s.get(path + "1as999").is(404)
 		s.get("/v1/activesettings").is(405)
