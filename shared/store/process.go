@@ -283,6 +283,7 @@ type Pause struct {
 	GiveBack    bool // the attempt does not count
 	Busy        bool
 	Error       string
+	Phase       string // of the process, if the attempt came to any logic
 	Step        string // where the attempt stood
 	Resource    string // what another held, if that ended it
 }
@@ -304,11 +305,11 @@ func (t *Tx) Pause(ctx context.Context, p *Process, w Pause) (bell Bell, due boo
 	}
 	bells, err := t.bells(ctx, `update process_instance set lease_until = null, running_process_server_id = null,
 		exit_reason = ?, holding = ?, wait_agent_id = ?, attempts = attempts - ?, busy_count = busy_count + ?, data = ?, last_error = ?,
-		step = ?, wait_resource = ?,
+		phase = coalesce(?, phase), step = ?, wait_resource = ?,
 		due_at = case when wake_seq <> ? then `+t.s.now()+` else `+t.s.now()+` + ? end
 		where id = ? and run_epoch = ? and `+pending+` returning id, wake_seq, run_epoch, priority`,
 		nullText(string(w.Reason)), w.Holding, nullable(w.WaitAgent), int64(back), int64(busy), t.s.sealDocument(string(data)), nullText(clip(w.Error, 1024)),
-		nullText(clip(w.Step, 1024)), nullText(clip(w.Resource, 255)),
+		nullText(w.Phase), nullText(clip(w.Step, 1024)), nullText(clip(w.Resource, 255)),
 		p.WakeSeq, w.DelayMillis, p.ID, p.RunEpoch)
 	if err != nil {
 		return bell, false, err

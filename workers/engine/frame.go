@@ -127,6 +127,9 @@ func (f *frame) step(ctx context.Context) error {
 // list runs one list of logic, and says whether some of it asked to delegate or to
 // chain.
 func (f *frame) list(ctx context.Context, stage process.Stage) (delegate bool, chain string, err error) {
+	if f.parent == nil {
+		f.r.phase = [...]string{process.PhasePre, process.PhaseHandlers, process.PhasePost}[stage]
+	}
 	others, err := f.external(ctx, stage)
 	if err != nil {
 		return false, "", err

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -130,6 +131,29 @@ func TestAnAnswerIsMerged(t *testing.T) {
 			if string(one) != string(other) {
 				t.Errorf("%s is %s, not %s", what, one, other)
 			}
+		}
+	})
+}
+
+// A process that will be tried again tells which list of its logic the attempt came to.
+func TestAnAttemptThatFailsTellsItsPhase(t *testing.T) {
+	t.Parallel()
+	testkit.Databases(t, func(t *testing.T, address string) {
+		w := newWorld(t, address)
+		c := w.container(map[string]any{"startOnCreate": false})
+		w.work(w.worker())
+		w.act(c, "instance.update")
+		for stage, phase := range map[process.Stage]string{process.Pre: "PRE_LISTENERS", process.Main: "HANDLERS", process.Post: "POST_LISTENERS"} {
+			w.once(w.worker(process.Handler{Name: "Fail", Stage: stage, Processes: []string{"instance.update"},
+				Run: func(context.Context, process.Run) (*process.Answer, error) { return nil, errors.New("no") }}), c)
+			p := w.find("processInstance", process.Match{"processName": "instance.update"})[0]
+			if p.Str("phase") != phase || p.Str("exitReason") != "UNKNOWN_EXCEPTION" {
+				t.Errorf("it is %s %s, not %s", p.Str("phase"), p.Str("exitReason"), phase)
+			}
+		}
+		w.work(w.worker())
+		if p := w.find("processInstance", process.Match{"processName": "instance.update"})[0]; p.Str("phase") != "DONE" {
+			t.Errorf("it ended as %s", p.Str("phase"))
 		}
 	})
 }

@@ -40,6 +40,7 @@ type run struct {
 	changes   []Change
 	unlock    func()
 	at        atomic.Pointer[spot] // where its logic is
+	phase     string               // how far the lists of its logic are
 	blocked   string               // the resource that another held
 	logged    bool                 // the open unit keeps the log
 	unclaimed bool                 // the claim is still part of the open unit
@@ -446,7 +447,7 @@ func (r *run) pauseIn(ctx context.Context, w store.Pause) error {
 	if err := r.keepDeath(ctx); err != nil {
 		return err
 	}
-	w.Step = r.at.Load().String()
+	w.Phase, w.Step = r.phase, r.at.Load().String()
 	if w.Busy {
 		w.Resource = r.blocked
 	}
