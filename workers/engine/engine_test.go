@@ -644,6 +644,28 @@ func TestAHostThatIsJoiningIsWaitedFor(t *testing.T) {
 	})
 }
 
+// What has lost its disk for good is not restored, and says so.
+func TestAnInstanceWithoutItsVolumeSaysWhyItIsNotRestored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, filepath.Join(folder(t), "cattle.db"))
+	k := w.worker()
+	c := w.container(nil)
+	w.work(k)
+	for _, name := range []string{"instance.stop", "instance.remove"} {
+		w.act(c, name)
+		w.work(k)
+	}
+	volume := w.find("volume", process.Match{"instanceId": c.ID()})[0]
+	w.act(volume, "volume.purge")
+	w.work(k)
+	w.act(c, "instance.restore")
+	w.once(k, c)
+	want := fmt.Sprintf("Cannot be restored: volume %s is purged", volume.Key())
+	if row := w.again(c); row.Field("transitioning") != "error" || row.Field("transitioningMessage") != want {
+		t.Errorf("the user reads %v, %v", row.Field("transitioning"), row.Field("transitioningMessage"))
+	}
+}
+
 // The host that is asked for has to be one of those that are valid: the two do not widen
 // each other.
 func TestTheHostThatIsAskedForIsOneOfTheValid(t *testing.T) {

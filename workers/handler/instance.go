@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -451,13 +452,24 @@ func instanceRemove(ctx context.Context, run process.Run) (*process.Answer, erro
 	return done()
 }
 
+// instanceRestore brings the nics and volumes back. Without one of them that is purged the
+// instance cannot be as it was: the user reads why.
 func instanceRestore(ctx context.Context, run process.Run) (*process.Answer, error) {
-	for _, typ := range []string{"nic", "volume"} {
-		rows, err := run.Find(ctx, typ, process.Match{"instanceId": run.Resource().ID()})
-		if err != nil {
+	types := []string{"nic", "volume"}
+	rows := map[string][]*schema.Row{}
+	for _, typ := range types {
+		var err error
+		if rows[typ], err = run.Find(ctx, typ, process.Match{"instanceId": run.Resource().ID()}); err != nil {
 			return nil, err
 		}
-		if err := each(ctx, run, typ+".restore", rows, nil); err != nil {
+		for _, row := range rows[typ] {
+			if strings.HasPrefix(row.State(), "purg") {
+				return nil, &process.Failure{Message: fmt.Sprintf("Cannot be restored: %s %s is %s", typ, row.Key(), row.State()), Shown: true}
+			}
+		}
+	}
+	for _, typ := range types {
+		if err := each(ctx, run, typ+".restore", rows[typ], nil); err != nil {
 			return nil, err
 		}
 	}
