@@ -234,6 +234,12 @@ func why(p *program, agent string) string {
 	return string(bytes.TrimSpace(b))
 }
 
+// connected waits for an agent to be active, and to be held by a gateway.
+func (p *program) connected(agent string) {
+	p.t.Helper()
+	until(p.t, "the agent to be connected", time.Minute, func() bool { return strings.Contains(why(p, agent), `"nothing: it is active"`) })
+}
+
 // A host of the classic kind: root, a network of its own, no service manager. Its
 // agent is killed, and its key changed behind the server's back.
 func TestAHostIsEnteredOverSSH(t *testing.T) {
@@ -345,7 +351,7 @@ func TestAHostThatLosesItsCableIsNoticed(t *testing.T) {
 	p.becomes(host, "active")
 	p.active("agents", object{"uri": "sim://other", "managedConfig": false})
 	p.hosts(2, "")
-	until(t, "it to be connected", 30*time.Second, func() bool { return strings.Contains(why(p, agent), `"nothing: it is active"`) })
+	p.connected(agent)
 	h.cable("down")
 	until(t, "it to be noticed", 15*time.Second, func() bool { return strings.Contains(why(p, agent), "it is active, but it is disconnected since") })
 	if got := why(p, host); !strings.Contains(got, "but its host is disconnected since") {
@@ -359,6 +365,6 @@ func TestAHostThatLosesItsCableIsNoticed(t *testing.T) {
 		}
 	}
 	h.cable("up")
-	until(t, "it to be back", 60*time.Second, func() bool { return strings.Contains(why(p, agent), `"nothing: it is active"`) })
+	p.connected(agent)
 	p.becomes(host, "active")
 }

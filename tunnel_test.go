@@ -117,6 +117,7 @@ func TestAHostNeedsNoWayToTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the agent to be started again through its tunnel", 30*time.Second, func() bool { now := h.agent(); return now != 0 && now != pid })
+	p.connected(agent)
 	p.becomes(p.container(nil), "running")
 
 	p.ask("POST", agent+"/?action=deactivate", object{})
