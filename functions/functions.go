@@ -62,9 +62,9 @@ var All = []Function{reconcile, publishChanges, monitorChanges, cleanLocks, purg
 type Scheduler struct {
 	Deps
 	mu     sync.Mutex
-	absent map[int64]int // runs of liveness since an agent was seen
-	ticks  int64         // runs of liveness
-	storm  int           // those of them until the loss of many agents is over
+	absent map[int64]absence // active agents that are away
+	ticks  int64             // runs of liveness
+	storm  int               // those of them until the loss of many agents is over
 
 	hosts outage // that are gone
 
@@ -84,7 +84,7 @@ type Scheduler struct {
 
 // New returns a scheduler.
 func New(d Deps) *Scheduler {
-	return &Scheduler{Deps: d, absent: map[int64]int{}, strange: map[string]bool{}, moment: time.Second, patience: 2 * time.Second, watcher: newWatcher(), functions: All}
+	return &Scheduler{Deps: d, strange: map[string]bool{}, moment: time.Second, patience: 2 * time.Second, watcher: newWatcher(), functions: All}
 }
 
 // priority is that of the processes of a definition.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 // them through agent.reconnect: their hosts get nothing new until they answer again. An agent
 // has agent.ping.reconnect.after.failed.count runs to come back. When many are gone
 // at once it is rather a gateway or the network that is: then they have four times
-// that, and their return is awaited instead of moved.
+// that, to the last of them.
 //
 // Those that are there it asks what runs with them, and less often what they have, beside
 // everything else.
@@ -193,7 +194,7 @@ func (s *Scheduler) calm(many bool) bool {
 func (s *Scheduler) missed(id int64) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.absent[id]
+	return s.absent[id].looks
 }
 
 // looks is how many looks an agent may miss.
@@ -205,30 +206,39 @@ func (s *Scheduler) looks() int {
 // network that is.
 func many(gone, of int) bool { return gone > 5 && gone*10 > of }
 
-// missing counts who is absent and returns those who have been for too long.
+// absence is how long an agent has been away.
+type absence struct {
+	looks int  // in a row that have not found it
+	among bool // in one of them many were gone at once
+}
+
+// missing counts who is absent and returns those who have been for too long. Who went with
+// many has more time, also once most of them are back.
 func (s *Scheduler) missing(ids []int64, there map[int64]bool) []int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	gone := 0
+	absent := map[int64]absence{}
 	for _, id := range ids {
-		if there[id] {
-			delete(s.absent, id)
-			continue
+		if !there[id] {
+			a := s.absent[id]
+			a.looks++
+			absent[id] = a
 		}
-		gone++
-		s.absent[id]++
-	}
-	patience := s.looks()
-	if many(gone, len(ids)) {
-		patience *= 4
 	}
 	var out []int64
-	for _, id := range ids {
-		if s.absent[id] >= patience {
+	among := many(len(absent), len(ids))
+	for _, id := range slices.Sorted(maps.Keys(absent)) {
+		a, patience := absent[id], s.looks()
+		if a.among = a.among || among; a.among {
+			patience *= 4
+		}
+		absent[id] = a
+		if a.looks >= patience {
 			out = append(out, id)
-			delete(s.absent, id)
+			delete(absent, id)
 		}
 	}
+	s.absent = absent
 	return out
 }
 

@@ -102,6 +102,20 @@ func TestADeadGatewayWritesNothingAboutItsAgents(t *testing.T) {
 		for id := range int64(agents) {
 			away[id+1] = true
 		}
+		look(2)
+		for id := range int64(agents) - 2 {
+			delete(away, id+1)
+		}
+		if n := look(10); n != 2 { // later still, and active as all who went with them
+			t.Errorf("%d are noted that stay away", n)
+		}
+		clear(away)
+		if n := look(1); n != 0 {
+			t.Errorf("%d are noted after all", n)
+		}
+		for id := range int64(agents) {
+			away[id+1] = true
+		}
 		if n := look(8); n != agents {
 			t.Errorf("%d of %d that stay away are noted", n, agents)
 		}
