@@ -7,28 +7,29 @@ import (
 	"time"
 )
 
-// How the memory of a server follows its work. A calm one is small; one that has been
-// busy for some seconds spends memory on speed, more of it where a database server
-// stands beside it: such a machine is no laptop. The numbers are percents of garbage to
-// what lives, as GOGC counts them.
+// How the memory of a server follows its work. A calm one is small; one that has much
+// to do spends memory on speed, more of it where a database server stands beside it: such
+// a machine is no laptop. What is much does not depend on how fast the machine is. The
+// numbers are percents of garbage to what lives, as GOGC counts them.
 const (
 	calmPercent = 30
 	busyPercent = 100
 	mostPercent = 300
 	busyRate    = 24 << 20 // bytes that are allocated in a second
 	calmRate    = 16 << 20
-	busyAfter   = 4 // seconds in a row
-	calmAfter   = 5
-	stillShare  = 10       // a second is still that allocates less than this part of the heap
-	spentShare  = 8        // what is kept for use again is given back once this part of the heap was allocated
-	worthwhile  = 24 << 20 // bytes of a heap; a smaller one has little to give
+	busyWork    = 320 << 20 // bytes that seconds at that rate, in a row, allocate
+	calmAfter   = 5         // seconds in a row
+	stillShare  = 10        // a second is still that allocates less than this part of the heap
+	spentShare  = 8         // what is kept for use again is given back once this part of the heap was allocated
+	worthwhile  = 24 << 20  // bytes of a heap; a smaller one has little to give
 )
 
 // pace is one server's.
 type pace struct {
 	busy    int    // the percent while there is work
 	percent int    // as it is now
-	since   int    // how many seconds in a row have asked for the other
+	work    uint64 // bytes that were allocated in busy seconds in a row, while calm
+	calm    int    // how many seconds in a row were calm, while busy
 	still   int    // how many seconds in a row allocated little beside what is held
 	spent   uint64 // bytes that were allocated since memory was given back
 }
@@ -48,22 +49,22 @@ func newPace(profile string, database bool) *pace {
 
 // next decides by what was allocated in the last second.
 func (p *pace) next(allocated uint64) (changed bool) {
-	calm := p.percent == calmPercent
-	if calm && allocated < busyRate || !calm && allocated >= calmRate {
-		p.since = 0
-		return false
-	}
-	p.since++
+	before := p.percent
 	switch {
-	case calm && p.since >= busyAfter:
-		p.percent = p.busy
-	case !calm && p.since >= calmAfter:
-		p.percent = calmPercent
+	case before == calmPercent && allocated < busyRate:
+		p.work = 0
+	case before == calmPercent:
+		if p.work += allocated; p.work >= busyWork {
+			p.percent, p.work = p.busy, 0
+		}
+	case allocated >= calmRate:
+		p.calm = 0
 	default:
-		return false
+		if p.calm++; p.calm >= calmAfter {
+			p.percent, p.calm = calmPercent, 0
+		}
 	}
-	p.since = 0
-	return true
+	return p.percent != before
 }
 
 // gives tells whether it is time to give back what is kept, by what was allocated in the
