@@ -69,6 +69,16 @@ func TestADeadGatewayWritesNothingAboutItsAgents(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		allGo := func() {
+			for id := range int64(agents) {
+				away[id+1] = true
+			}
+		}
+		mostReturn := func() {
+			for id := range int64(agents) - 2 {
+				delete(away, id+1)
+			}
+		}
 		away[1] = true
 		lost(1, 2, 99) // 2 is back, 99 is nobody's
 		if n := look(0); n != 1 {
@@ -81,16 +91,12 @@ func TestADeadGatewayWritesNothingAboutItsAgents(t *testing.T) {
 		if n := look(1); n != 0 {
 			t.Errorf("%d are noted that are back", n)
 		}
-		for id := range int64(agents) {
-			away[id+1] = true
-		}
+		allGo()
 		lost(1, 2, 3, 4, 5, 6, 7)
 		if n := look(2); n != 0 {
 			t.Errorf("%d are noted a moment after all went", n)
 		}
-		for id := range int64(agents) - 2 { // the last two are late
-			delete(away, id+1)
-		}
+		mostReturn()     // the last two are late
 		lost(agents - 1) // one of many is none by itself
 		if n := look(2); n != 0 {
 			t.Errorf("%d are noted that are late", n)
@@ -99,13 +105,9 @@ func TestADeadGatewayWritesNothingAboutItsAgents(t *testing.T) {
 		if n := look(1); n != 0 {
 			t.Errorf("%d are noted after all", n)
 		}
-		for id := range int64(agents) {
-			away[id+1] = true
-		}
+		allGo()
 		look(2)
-		for id := range int64(agents) - 2 {
-			delete(away, id+1)
-		}
+		mostReturn()
 		if n := look(10); n != 2 { // later still, and active as all who went with them
 			t.Errorf("%d are noted that stay away", n)
 		}
@@ -113,9 +115,7 @@ func TestADeadGatewayWritesNothingAboutItsAgents(t *testing.T) {
 		if n := look(1); n != 0 {
 			t.Errorf("%d are noted after all", n)
 		}
-		for id := range int64(agents) {
-			away[id+1] = true
-		}
+		allGo()
 		if n := look(8); n != agents {
 			t.Errorf("%d of %d that stay away are noted", n, agents)
 		}
